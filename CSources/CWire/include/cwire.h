@@ -1,0 +1,15 @@
+/* CWire: bytes in, meaning out. No sockets, no heap, no globals, libc only.
+ *
+ * Every parser has three answers (enum ps_answer), never reads past its length and never keeps a
+ * pointer beyond the call: what it returns points into the bytes it was given. */
+#ifndef PS_CWIRE_H
+#define PS_CWIRE_H
+
+#include "answer.h"
+#include "handshake.h"
+#include "http.h"
+#include "json.h"
+#include "utf8.h"
+#include "websocket.h"
+
+#endif
