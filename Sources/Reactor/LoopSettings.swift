@@ -1,0 +1,73 @@
+import CReactor
+import CWire
+
+/// What a loop needs to know; PROTOCOL's limits are the defaults.
+package struct LoopSettings: Sendable {
+    package var tickNanoseconds: UInt64 = 50_000_000
+    package var sweepSliceCount: UInt32 = 256
+    package var headerTimeoutMilliseconds: UInt32 = 10_000
+    package var bodyTimeoutMilliseconds: UInt32 = 20_000
+    package var idleTimeoutMilliseconds: UInt32 = 60_000
+    package var closeTimeoutMilliseconds: UInt32 = 2_000
+    package var pingPeriodMilliseconds: UInt32 = 25_000
+    package var requestLineBytes: UInt32 = 8 << 10
+    package var headBytes: UInt32 = 16 << 10
+    package var headerFieldCount: UInt32 = 100
+    package var bodyBytes: UInt32 = 64 << 10
+    package var messageBytes: UInt64 = 64 << 10
+    package var messageFragmentCount: UInt32 = 128
+    package var subscriptionCount: UInt32 = 128
+    package var outboxBytes: UInt32 = 256 << 10
+    package var pipelineCount: UInt32 = 64
+    package var socketSendBufferBytes: UInt32 = 16 << 10
+    /// A whole HTTP response for whoever comes past the connection limit.
+    package var overloadResponse: [UInt8] = []
+
+    package init() {}
+
+    func withCSettings<R>(budget: ConnectionBudget, _ body: (inout ps_loop_settings) -> R) -> R {
+        overloadResponse.withUnsafeBytes { overload in
+            var settings = ps_loop_settings(
+                tick_ns: tickNanoseconds,
+                sweep_slice_count: sweepSliceCount,
+                header_timeout_ms: headerTimeoutMilliseconds,
+                body_timeout_ms: bodyTimeoutMilliseconds,
+                idle_timeout_ms: idleTimeoutMilliseconds,
+                close_timeout_ms: closeTimeoutMilliseconds,
+                ping_period_ms: pingPeriodMilliseconds,
+                http: ps_http_limits(
+                    request_line_bytes: requestLineBytes, head_bytes: headBytes,
+                    field_count: headerFieldCount),
+                body_bytes: bodyBytes,
+                websocket: ps_ws_limits(
+                    message_bytes: messageBytes, fragment_count: messageFragmentCount),
+                subscription_count: subscriptionCount,
+                outbox_bytes: outboxBytes,
+                pipeline_count: pipelineCount,
+                socket_send_buffer_bytes: socketSendBufferBytes,
+                budget: budget.handle,
+                overload_response: ps_bytes(overload))
+            return body(&settings)
+        }
+    }
+}
+
+/// The connections of one process, counted over all loops against one limit.
+package final class ConnectionBudget: @unchecked Sendable {
+    // The C side counts with atomics.
+    let handle: OpaquePointer
+
+    package init(connectionLimit: UInt32) {
+        guard let handle = ps_budget_create(connectionLimit) else {
+            preconditionFailure("not enough memory for a counter")
+        }
+        self.handle = handle
+    }
+
+    deinit { ps_budget_destroy(handle) }
+
+    package var connectionCount: Int { Int(ps_budget_connections(handle)) }
+
+    /// Raises the soft RLIMIT_NOFILE to the hard one and returns what is in force.
+    package static func raiseDescriptorLimit() -> UInt64 { ps_raise_descriptor_limit() }
+}

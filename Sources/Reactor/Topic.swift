@@ -1,0 +1,88 @@
+import CReactor
+import CWire
+
+/// Encoded bytes, immutable, shared by all who are to get them. Of one loop.
+package struct Frame: ~Copyable {
+    let handle: OpaquePointer
+
+    /// A WebSocket text message with its header.
+    package init(text: UnsafeRawBufferPointer, on loop: Loop) {
+        handle = Frame.checked(
+            ps_frame_create_text(
+                loop.handle, text.baseAddress?.assumingMemoryBound(to: UInt8.self), text.count))
+    }
+
+    /// Bytes as they are.
+    package init(raw: UnsafeRawBufferPointer, on loop: Loop) {
+        handle = Frame.checked(
+            ps_frame_create_raw(
+                loop.handle, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), raw.count))
+    }
+
+    deinit { ps_frame_release(handle) }
+
+    package var byteCount: Int { ps_frame_bytes(handle) }
+
+    private static func checked(_ handle: OpaquePointer?) -> OpaquePointer {
+        guard let handle else { preconditionFailure("not enough memory for a frame") }
+        return handle
+    }
+}
+
+/// The subscribers of one poll in one view and encoding, on one loop. Lanes and their rules are
+/// described in `creactor.h`.
+package final class Topic {
+    private let handle: OpaquePointer
+    private let loop: Loop  // outlives its topics
+
+    package init(on loop: Loop) {
+        guard let handle = ps_topic_create(loop.handle) else {
+            preconditionFailure("not enough memory for a topic")
+        }
+        self.handle = handle
+        self.loop = loop
+    }
+
+    deinit { ps_topic_destroy(handle) }
+
+    package enum SubscribeResult { case subscribed, alreadySubscribed, gone, tooMany }
+
+    /// The subscriber is owed nothing of what was published before: send it a snapshot.
+    package func subscribe(_ connection: ConnectionID) -> SubscribeResult {
+        switch ps_topic_subscribe(handle, connection.rawValue) {
+        case 1: .subscribed
+        case 0: .alreadySubscribed
+        case PS_FULL.rawValue: .tooMany
+        default: .gone
+        }
+    }
+
+    /// Returns whether it was subscribed.
+    @discardableResult
+    package func unsubscribe(_ connection: ConnectionID) -> Bool {
+        ps_topic_unsubscribe(handle, connection.rawValue) == 1
+    }
+
+    package func has(_ connection: ConnectionID) -> Bool {
+        ps_topic_has(handle, connection.rawValue)
+    }
+
+    package var subscriberCount: Int { Int(ps_topic_subscriber_count(handle)) }
+
+    /// Newest wins, at most one a tick; the first after quiet at once.
+    package func publishTally(_ frame: borrowing Frame) {
+        ps_topic_publish_tally(handle, frame.handle)
+    }
+
+    /// Never skipped: `transition` for who has seen the state before it, `snapshot` for the others.
+    /// - Parameter supersedesTally: both carry what replaces a tally not yet sent.
+    package func publishState(
+        _ transition: borrowing Frame, snapshot: borrowing Frame, supersedesTally: Bool
+    ) {
+        ps_topic_publish_state(handle, transition.handle, snapshot.handle, supersedesTally)
+    }
+
+    package func publishViewers(_ frame: borrowing Frame) {
+        ps_topic_publish_viewers(handle, frame.handle)
+    }
+}
