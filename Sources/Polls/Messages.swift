@@ -1,0 +1,111 @@
+/// What travels between the front door and the catalogue, and what everybody hears of.
+
+/// A question to the catalogue. Whoever asks has the right to.
+package enum CatalogueRequest: Sendable {
+    case create(PollDraft)
+    /// Answered in order, nil where there is none.
+    case read([PollID])
+    case find(joinCode: String)
+    case list(PollFilter, page: Int, pageSize: Int)
+    case change(PollID, PollChange)
+    case open(PollID)
+    case close(PollID)
+    case delete(PollID)
+    /// Whether this voter has a ballot.
+    case hasBallot(BallotKey)
+    case audit(PollID)
+    /// One page of an export, by key.
+    case ballots(PollID, after: BallotKey?, limit: Int)
+}
+
+package enum CatalogueAnswer: Sendable {
+    case created(PollRecord, hostKey: String)
+    /// Also what `open`, `close` and `change` left behind.
+    case poll(PollRecord)
+    case polls([PollRecord?])
+    case page(PollPage)
+    case deleted
+    case ballot(exists: Bool)
+    case audit(Audit)
+    case ballots([StoredBallot])
+    case refused(CatalogueRefusal)
+}
+
+package enum CatalogueRefusal: Error, Sendable, Equatable {
+    case pollNotFound
+    case pollClosed
+    case hasBallots
+    case invalid(InvalidPoll)
+    case overloaded
+    case storageUnavailable
+    /// The change may or may not have been made.
+    case commitUnknown
+}
+
+/// An answer on its way back to the loop that asked.
+package struct CatalogueReply: Sendable {
+    package let ticket: Ticket
+    package let answer: CatalogueAnswer
+
+    package init(ticket: Ticket, answer: CatalogueAnswer) {
+        self.ticket = ticket
+        self.answer = answer
+    }
+}
+
+package enum PollFilter: String, Sendable { case open, scheduled, closed, all }
+
+/// One page of a list, newest first.
+package struct PollPage: Sendable {
+    package var polls: [Poll]
+    /// Polls on all pages.
+    package var count: Int
+
+    package init(polls: [Poll], count: Int) {
+        self.polls = polls
+        self.count = count
+    }
+}
+
+/// Whether the stored tally is the stored ballots.
+package struct Audit: Sendable, Equatable {
+    package var tally: Tally
+    /// Counted from the ballots, in the same statement.
+    package var ballots: Int64
+    package var counts: [Int64]
+
+    package init(tally: Tally, ballots: Int64, counts: [Int64]) {
+        self.tally = tally
+        self.ballots = ballots
+        self.counts = counts
+    }
+
+    package var isConsistent: Bool { tally.ballots == ballots && tally.counts == counts }
+}
+
+/// A row of an export.
+package struct StoredBallot: Sendable, Equatable {
+    package var key: BallotKey
+    package var choices: Choices
+    package var voter: String
+    /// Unix milliseconds.
+    package var castAt: Int64
+
+    package init(key: BallotKey, choices: Choices, voter: String, castAt: Int64) {
+        self.key = key
+        self.choices = choices
+        self.voter = voter
+        self.castAt = castAt
+    }
+}
+
+/// What has been committed and everybody who watches hears of.
+package enum PollEvent: Sendable {
+    case tallies([Tally])
+    case created(PollID)
+    /// Opened, closed, or changed by its host: the whole poll as the change left it.
+    case changed(PollRecord, PollTransition)
+    case deleted(PollID, revision: Int64)
+}
+
+package enum PollTransition: Sendable, Equatable { case opened, closed, edited }

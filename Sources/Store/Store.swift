@@ -1,0 +1,107 @@
+package import Polls
+
+// A database that speaks polls and ballots. Everything blocks; each protocol is one connection's
+// worth of work, used by one thread at a time unless a conformer says more. Times are Unix
+// milliseconds by the database's clock.
+
+/// The ledger's side: makes ballots durable.
+package protocol LedgerStore: AnyObject {
+    /// Commits `ballots` and the tallies they change in one transaction.
+    ///
+    /// One ballot per key: a voter's earlier ballot wins, or is replaced where the poll allows it;
+    /// of equal keys in one batch the first wins, or the last. A poll that is gone, scheduled,
+    /// closed, past its end by the database's clock, or at another edition refuses its ballots;
+    /// the others commit. Settling the same ballots again is harmless, also after
+    /// `StoreError.commitUnknown`.
+    /// - Returns: an outcome for each ballot, in their order, and the tallies that changed, as the
+    ///   transaction left them.
+    /// - Throws: `.unavailable` when nothing was stored, `.commitUnknown` when that is not certain.
+    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement
+}
+
+/// The catalogue's side: polls.
+package protocol CatalogueStore: AnyObject {
+    /// - Parameter joinCode: a candidate; `.joinCodeTaken` where another poll has it.
+    func create(_ draft: PollDraft, hostKeyHash: [UInt8], joinCode: String)
+        throws(StoreError) -> PollRecord
+
+    /// In the order of `ids`, nil where there is none; a fixed number of statements.
+    func read(_ ids: [PollID]) throws(StoreError) -> [PollRecord?]
+
+    func find(joinCode: String) throws(StoreError) -> PollRecord?
+
+    /// Newest first; `page` from 1. A page past the end is empty.
+    func list(_ filter: PollFilter, page: Int, pageSize: Int) throws(StoreError) -> PollPage
+
+    /// - Throws: `.pollNotFound`, `.pollClosed`, `.hasBallots` (options after the first ballot),
+    ///   `.endBeforeStart`.
+    func change(_ id: PollID, _ change: PollChange) throws(StoreError) -> PollRecord
+
+    /// Idempotent; the Bool tells whether anything changed. - Throws: `.pollNotFound`, `.pollClosed`.
+    func open(_ id: PollID) throws(StoreError) -> (PollRecord, changed: Bool)
+
+    /// Idempotent; the final tally is in the answer. - Throws: `.pollNotFound`.
+    func close(_ id: PollID) throws(StoreError) -> (PollRecord, changed: Bool)
+
+    /// Refuses further ballots first, then removes ballots in slices, then the poll.
+    /// - Returns: a revision above all that was shown. - Throws: `.pollNotFound`.
+    func delete(_ id: PollID) throws(StoreError) -> Int64
+
+    /// Opens and closes, each in a transaction of its own, what is due by the database's clock;
+    /// at most `limit` polls a call.
+    func makeDueTransitions(limit: Int) throws(StoreError) -> [(PollRecord, PollTransition)]
+
+    /// Milliseconds until the next poll is due to open or close, by the database's clock; 0 when one
+    /// is due; nil where none will be.
+    func millisecondsUntilNextTransition() throws(StoreError) -> Int64?
+
+    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool
+}
+
+/// For long reads, on connections of their own: no transaction is held between calls.
+package protocol ExportStore: AnyObject {
+    /// One statement. - Throws: `.pollNotFound`.
+    func audit(_ id: PollID) throws(StoreError) -> Audit
+
+    /// Ascending by key, after `key` where it is given. A deleted poll is an empty page.
+    func ballots(of id: PollID, after key: BallotKey?, limit: Int)
+        throws(StoreError) -> [StoredBallot]
+}
+
+package struct Settlement: Sendable, Equatable {
+    package var outcomes: [BallotOutcome]
+    package var tallies: [Tally]
+
+    package init(outcomes: [BallotOutcome], tallies: [Tally]) {
+        self.outcomes = outcomes
+        self.tallies = tallies
+    }
+}
+
+package enum StoreError: Error, Sendable, Equatable {
+    /// Nothing was stored; it may work later.
+    case unavailable(reason: String)
+    /// Whether it was stored is not known.
+    case commitUnknown(reason: String)
+    /// It cannot be used as it is: not a database, another program's, a newer schema, damaged,
+    /// locked by another gateway.
+    case unusable(reason: String)
+    case pollNotFound
+    case pollClosed
+    case hasBallots
+    case endBeforeStart
+    case joinCodeTaken
+}
+
+/// Secrets that all gateways on one database share: made once, when the schema is created.
+package struct StoreKeys: Sendable {
+    /// 32 bytes: voters' identities are hashed with it.
+    package let identity: [UInt8]
+    /// 32 bytes: voter cookies are signed with it unless a file gives another.
+    package let cookie: [UInt8]
+
+    package init(identity: [UInt8], cookie: [UInt8]) {
+        self.identity = identity
+        self.cookie = cookie
+    }
+}
