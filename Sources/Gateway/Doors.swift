@@ -1,0 +1,40 @@
+package import Polls
+
+/// The ways out of the front door. `main` joins them to the rooms behind; any loop may call them.
+package struct Doors: Sendable {
+    /// Hands a ballot to the ledger; false where its queue is full.
+    package var enqueue: @Sendable (Ballot) -> Bool
+    /// Asks the catalogue; false where its queue is full. The answer comes through the inbox.
+    package var ask: @Sendable (CatalogueRequest, Ticket) -> Bool
+    /// Whether storage answers: `/readyz`.
+    package var isReady: @Sendable () -> Bool
+    /// Prometheus text for `/metrics`.
+    package var metrics: @Sendable () -> [UInt8]
+    /// Begins to drain the process; nil takes the configured duration.
+    package var drain: @Sendable (_ seconds: Int?) -> Void
+
+    package init(
+        enqueue: @escaping @Sendable (Ballot) -> Bool,
+        ask: @escaping @Sendable (CatalogueRequest, Ticket) -> Bool,
+        isReady: @escaping @Sendable () -> Bool,
+        metrics: @escaping @Sendable () -> [UInt8],
+        drain: @escaping @Sendable (_ seconds: Int?) -> Void
+    ) {
+        self.enqueue = enqueue
+        self.ask = ask
+        self.isReady = isReady
+        self.metrics = metrics
+        self.drain = drain
+    }
+}
+
+/// The ways in: what other threads put into a loop's inbox.
+package enum LoopMessage: Sendable {
+    case settled([SettledBallot])
+    case answered(CatalogueReply)
+    case happened(PollEvent)
+    /// Everything but `/readyz` and new connections goes on for `delay`; then connections are closed,
+    /// spread over `spread`. Milliseconds.
+    case drain(delay: UInt32, spread: UInt32)
+    case stop
+}

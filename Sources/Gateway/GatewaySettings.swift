@@ -1,0 +1,41 @@
+/// What the front door needs to know; PROTOCOL's defaults.
+package struct GatewaySettings: Sendable {
+    package var acceptsVoterNames = true
+    /// Origins that browsers may come from, exact; nil: any over HTTP without credentials, and for
+    /// handshakes the same origin or none.
+    package var allowedOrigins: [String]?
+    /// Absolute links start with it, without a trailing slash; nil: from the Host header.
+    package var publicURL: String?
+    package var servesEcho = false
+    /// Of `/readyz`, `/metrics` and so on; on their own listener.
+    package var adminKeyHash: [UInt8]?
+    /// Boards kept per loop, watched ones not counted.
+    package var idleBoardCount = 4096
+    /// Unknown poll ids remembered per loop, and for how long.
+    package var unknownPollCount = 4096
+    package var unknownPollMilliseconds = 2_000
+    /// Who may wait for one board to load.
+    package var boardWaiterCount = 65_536
+    /// Unanswered ballots and subscriptions of one WebSocket.
+    package var unansweredMessageCount = 1_024
+    package var subscriptionCount = 128
+    package var ratePolls: Rate?
+    package var rateVotes: Rate?
+    package var rateMessages: Rate?
+    package var rateHandshakes: Rate?
+    /// Connections per client address; nil: no limit.
+    package var connectionsPerAddress: Int?
+
+    package init() {}
+}
+
+/// So many events in so much time, for one client; also the largest burst.
+package struct Rate: Sendable, Equatable {
+    package var count: Int
+    package var perMilliseconds: Int
+
+    package init(count: Int, perMilliseconds: Int) {
+        self.count = count
+        self.perMilliseconds = perMilliseconds
+    }
+}

@@ -1,0 +1,12 @@
+package import Identity
+
+/// What the loops of one process share. Everything in it is thread-safe by itself.
+package final class Shared: Sendable {
+    package let hasher: IdentityHasher
+    package let tokens: VoterTokenSigner
+
+    package init(hasher: IdentityHasher, tokens: VoterTokenSigner) {
+        self.hasher = hasher
+        self.tokens = tokens
+    }
+}
