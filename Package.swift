@@ -72,6 +72,7 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         tests(of: "Threads"),
+        tests(of: "Telemetry", ["Threads"]),
     ],
     cLanguageStandard: .gnu17
 )
