@@ -55,12 +55,13 @@ let package = Package(
         // The rooms. Gateway, Ledger and Catalogue never import each other.
         room("Polls"),
         room("JSON", ["CWire"]),
-        room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+        room("Threads"),
+        room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
         room("Identity", ["Polls", "CLibcrypto"]),
         room("Reactor", ["CReactor", "CWire"]),
         room("Store", ["Polls", "CSQLite"]),
-        room("Ledger", ["Polls", "Store", "Telemetry"]),
-        room("Catalogue", ["Polls", "Store", "Identity", "Telemetry"]),
+        room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
+        room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry"]),
         .executableTarget(
             name: "PollStream",
@@ -71,6 +72,8 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         tests(of: "Polls"),
+        tests(of: "Threads"),
+        tests(of: "Telemetry", ["Threads"]),
     ],
     cLanguageStandard: .gnu17
 )
