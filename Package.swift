@@ -73,6 +73,7 @@ let package = Package(
 
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
+        tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
     ],
     cLanguageStandard: .gnu17
 )
