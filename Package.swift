@@ -74,6 +74,7 @@ let package = Package(
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
     ],
     cLanguageStandard: .gnu17
 )
