@@ -76,6 +76,8 @@ let package = Package(
         tests(of: "Telemetry", ["Threads"]),
         tests(of: "CWire"),
         tests(of: "JSON"),
+        tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
     ],
     cLanguageStandard: .gnu17
 )
