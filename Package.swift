@@ -69,6 +69,8 @@ let package = Package(
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
+
+        tests(of: "Identity", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )
