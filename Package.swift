@@ -78,6 +78,7 @@ let package = Package(
         tests(of: "JSON"),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Identity", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )
