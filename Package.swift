@@ -69,6 +69,9 @@ let package = Package(
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
+
+        tests(of: "CWire"),
+        tests(of: "JSON"),
     ],
     cLanguageStandard: .gnu17
 )
