@@ -31,6 +31,8 @@ final class Board {
     struct Change: Equatable {
         /// Words, options or rules.
         var isEdited = false
+        /// Counts became hidden until one has voted.
+        var isAfterVote = false
         var isOpened = false
         var isClosed = false
     }
@@ -61,7 +63,9 @@ final class Board {
         record = new
         _ = take(old.tally)
         if let tally = early.take() { _ = take(tally) }
-        return .change(Change(from: old, to: new.poll))
+        let change = Change(from: old, to: new.poll)
+        if change != Change() { return .change(change) }
+        return record.poll.tally.isNewer(than: old.tally) ? .tally : .none
     }
 }
 
@@ -78,6 +82,7 @@ extension Board.Change {
         if isOpened || isClosed { before.startsAt = new.startsAt }
         if isClosed { before.endTime = new.endTime }
         isEdited = before != new
+        isAfterVote = old.results != .afterVote && new.results == .afterVote
     }
 }
 

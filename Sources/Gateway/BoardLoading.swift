@@ -70,7 +70,9 @@ extension Gateway {
         switch board.take(record) {
         case .none: break
         case .tally: board.publishTally(with: &frames, on: loop)
-        case .change(let change): board.publish(change, with: &frames, on: loop)
+        case .change(let change):
+            board.publish(change, with: &frames, on: loop)
+            if change.isAfterVote { awaitBallots(in: board) }
         }
     }
 
@@ -142,7 +144,8 @@ extension Gateway {
 
     // MARK: Several boards
 
-    private func liveBoards(_ ids: [PollID]) -> [Board]? {
+    /// All of them, where none has to be loaded.
+    func liveBoards(_ ids: [PollID]) -> [Board]? {
         var live: [Board] = []
         live.reserveCapacity(ids.count)
         for id in ids {

@@ -5,9 +5,6 @@ import Reactor
 struct Draining {
     /// When connections are closed, in steps of this.
     static let stepNanoseconds: UInt64 = 100_000_000
-    /// Connections that are told in one step, at least.
-    static let sliceCount = 512
-
     private enum Phase {
         case serving
         case announced(closingAt: UInt64, spreadMilliseconds: UInt32)
@@ -52,10 +49,14 @@ struct Draining {
     }
 
     /// Calls `next` with the cursor over connections until this step's part of them is done.
-    mutating func walk(_ next: (inout UInt32) -> ConnectionID?) -> [ConnectionID] {
+    /// - Parameter count: of connections: all are told within a quarter of the time.
+    mutating func walk(
+        of count: Int, _ next: (inout UInt32) -> ConnectionID?
+    ) -> [ConnectionID] {
         guard isClosing, var cursor else { return [] }
+        let sliceCount = max(256, 4 * count / due.count)
         var slice: [ConnectionID] = []
-        while slice.count < Self.sliceCount {
+        while slice.count < sliceCount {
             guard let connection = next(&cursor) else {
                 self.cursor = nil
                 return slice
@@ -120,7 +121,7 @@ extension Gateway {
     func drainStep(at nowNanoseconds: UInt64) {
         guard draining.isAnnounced else { return }
         if draining.beginClosing(at: nowNanoseconds) { loop.beginDrain() }
-        for connection in draining.walk({ loop.nextConnection(&$0) }) {
+        for connection in draining.walk(of: sockets.slotCount, { loop.nextConnection(&$0) }) {
             tellDraining(connection, at: nowNanoseconds)
         }
         for connection in draining.takeDue(at: nowNanoseconds) {
@@ -133,7 +134,6 @@ extension Gateway {
         // An HTTP connection closes after what it has in flight, an export when it is sent.
         guard socket.kind != .none else { return }
         let delay = draining.schedule(connection, at: nowNanoseconds)
-        if socket.kind == .eventStream { sendRetry(milliseconds: delay, to: connection) }
         guard socket.kind != .echo else { return }
         send("draining", to: connection) { $0.writeDraining(reconnectInMilliseconds: delay) }
     }

@@ -56,15 +56,7 @@ struct FrameWriter {
         append("\n\n")
     }
 
-    /// Adds a line of an event stream.
-    mutating func append(_ text: StaticString) {
+    private mutating func append(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
-    }
-
-    /// How long a client waits before it connects again (HTML §9.2.6).
-    mutating func appendRetry(milliseconds: UInt32) {
-        append("retry: ")
-        bytes.append(contentsOf: milliseconds.description.utf8)
-        append("\n\n")
     }
 }

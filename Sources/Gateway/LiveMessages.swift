@@ -19,21 +19,10 @@ extension Gateway {
             return sendError(.malformedJSON, to: connection, nil)
         }
         guard root.kind == .object else { return sendError(.malformedRequest, to: connection, nil) }
-        guard let reference = reference(root["ref"]) else {
-            let error = APIError.invalid(
-                field: "ref", message: "Give an integer or a string of at most 126 bytes.")
-            return sendError(error, to: connection, nil)
-        }
-        guard allowsMessage(from: connection) else {
-            return sendError(.rateLimited, to: connection, reference.text)
-        }
-        obey(root, message, from: connection, reference.text)
-    }
-
-    private func obey(
-        _ root: JSONValue, _ message: Message, from connection: ConnectionID, _ reference: String?
-    ) {
+        var reference: String?
         do {
+            reference = try self.reference(root["ref"])
+            guard allowsMessage(from: connection) else { throw LiveError(error: .rateLimited) }
             switch try? root["type"].string {
             case "vote":
                 try vote(root, message, from: connection, reference)
@@ -101,16 +90,15 @@ extension Gateway {
 
     // MARK: Members
 
-    /// Nil where the member is wrong; no text where there is none.
-    private func reference(_ value: JSONValue) -> (text: String?, Void)? {
-        switch value.kind {
-        case .missing, .null: return (nil, ())
-        case .string: break
-        case .number: if (try? value.int64) == nil { return nil }
-        case .bool, .array, .object: return nil
+    /// JSON, as it was sent: an answer repeats it to the letter.
+    private func reference(_ member: JSONValue) throws -> String? {
+        guard let value = member.ifPresent else { return nil }
+        guard value.kind == .string else { return String(try value.int64) }
+        guard value.text.count <= Self.referenceByteCount else {
+            throw LiveError(
+                error: .invalid(field: "ref", message: "Use at most 126 bytes."))
         }
-        guard value.text.count <= Self.referenceByteCount else { return nil }
-        return (String(decoding: value.text, as: UTF8.self), ())
+        return String(decoding: value.text, as: UTF8.self)
     }
 
     private func pollIDs(_ root: JSONValue) throws -> [Int64] {
@@ -153,7 +141,8 @@ extension Gateway {
     }
 
     private func expectRoomForAnswer(_ connection: ConnectionID) throws {
-        guard sockets[connection].unansweredCount < settings.unansweredMessageCount else {
+        let limit = min(settings.unansweredMessageCount, Int(UInt16.max))
+        guard sockets[connection].unansweredCount < limit else {
             throw LiveError(error: .overloaded)
         }
     }

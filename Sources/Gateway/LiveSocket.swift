@@ -51,6 +51,9 @@ struct LiveSockets {
     private var kept: [Viewer?] = []
     private var free: [Int] = []
 
+    /// An upper bound of the connections of the loop.
+    var slotCount: Int { slots.count }
+
     subscript(connection: ConnectionID) -> LiveSocket {
         get { connection.slot < slots.count ? slots[connection.slot] : LiveSocket() }
         set { slots[connection.slot] = newValue }

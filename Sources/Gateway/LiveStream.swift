@@ -47,28 +47,23 @@ extension Gateway {
         if boards.isUnknown(id, at: loop.nowNanoseconds) {
             return answer(.pollNotFound, to: connection, sequence: request.sequence)
         }
-        let head = Response(status: 200, fields: Self.eventStreamFields + fields)
+        let head = Response(
+            status: 200, fields: Self.eventStreamFields + fields,
+            body: Array("retry: 2000\n\n".utf8))
         guard
             loop.stream(
                 to: connection, sequence: request.sequence, head: head, framing: .untilClose,
                 ping: ": \n\n")
         else { return answer(.overloaded, to: connection, sequence: request.sequence) }
         sockets.insert(connection, .eventStream, viewer: viewer)
-        sendRetry(milliseconds: 2_000, to: connection)
         withBoard(id) { [unowned self] lookup in
             guard loop.kind(of: connection) == .stream else { return }
             switch lookup {
-            case .board(let board): subscribe(stream: connection, to: board, viewer, lastEventID)
+            case .board(let board): attach(connection, to: board, since: lastEventID)
             case .notFound: end(connection, with: .pollNotFound)
             case .refused(let refusal): end(connection, with: APIError.of(refusal))
             }
         }
-    }
-
-    func sendRetry(milliseconds: UInt32, to connection: ConnectionID) {
-        frames.begin(.eventStream)
-        frames.appendRetry(milliseconds: milliseconds)
-        frames.withBytes { bytes in _ = loop.send(text: bytes, to: connection) }
     }
 
     private func begin(
@@ -87,21 +82,10 @@ extension Gateway {
         return true
     }
 
-    private func subscribe(
-        stream connection: ConnectionID, to board: Board, _ viewer: Viewer, _ since: Int64?
-    ) {
-        let audience = audience(of: viewer, hostKeyHash: nil, in: board)
-        attach(connection, to: board, as: audience, since: since)
-        if audience == .everybody, board.poll.results == .afterVote, board.poll.state != .closed,
-            let identity = viewer.identity
-        {
-            awaitBallot(connection, identity, in: board)
-        }
-    }
-
     private func end(_ stream: ConnectionID, with error: APIError) {
-        // Comes again while the answer is remembered, and is then refused for good.
-        sendRetry(milliseconds: 500, to: stream)
+        // It comes again while the answer is remembered, and is then refused for good.
+        let retrySoon: StaticString = "retry: 500\n\n"
+        retrySoon.withUTF8Buffer { _ = loop.send(text: UnsafeRawBufferPointer($0), to: stream) }
         sendError(error, to: stream, nil)
         loop.endStream(stream)
     }

@@ -29,6 +29,7 @@ extension Gateway {
         guard hasRoom(connection, for: ids) else {
             return sendError(.tooManySubscriptions, to: connection, subscription.reference)
         }
+        if let boards = liveBoards(ids) { return finish(subscription, of: connection, boards) }
         let pending = PendingSubscription(ids)
         pendingSubscriptions[connection, default: []].append(pending)
         sockets[connection].unansweredCount += 1
@@ -37,7 +38,10 @@ extension Gateway {
             // Gone by now, and its slot perhaps another's.
             guard loop.kind(of: connection) == .webSocket else { return }
             endPending(pending, of: connection, count: ids.count)
-            finish(subscription, of: connection, wanted: pending.wanted, lookups)
+            if let found = boards(lookups, for: subscription, of: connection) {
+                finish(
+                    subscription, of: connection, found.filter { pending.wanted.contains($0.id) })
+            }
         }
     }
 
@@ -75,57 +79,59 @@ extension Gateway {
         if earlier == nil { sendViewers(of: board, to: connection) }
     }
 
-    private func finish(
-        _ subscription: Subscription, of connection: ConnectionID, wanted: Set<PollID>,
-        _ lookups: [BoardLookup]
-    ) {
+    /// The boards, or nil where one is missing: the subscriber is told which.
+    private func boards(
+        _ lookups: [BoardLookup], for subscription: Subscription, of connection: ConnectionID
+    ) -> [Board]? {
         var found: [Board] = []
         for (id, lookup) in zip(subscription.ids, lookups) {
+            let error: APIError
             switch lookup {
             case .board(let board):
                 found.append(board)
-            case .notFound where subscription.isByPath:
-                return loop.close(connection, code: 4404, reason: "unknown poll")
-            case .refused where subscription.isByPath:
-                return loop.close(connection, code: 1013, reason: "overloaded")
-            case .notFound:
-                return sendError(.pollNotFound, to: connection, subscription.reference, poll: id)
-            case .refused(let refusal):
-                return sendError(
-                    APIError.of(refusal), to: connection, subscription.reference, poll: id)
+                continue
+            case .notFound: error = .pollNotFound
+            case .refused(let refusal): error = APIError.of(refusal)
             }
+            if subscription.isByPath {
+                let code: UInt16 = error.status == 404 ? 4404 : 1013
+                loop.close(connection, code: code, reason: error.code)
+            } else {
+                sendError(error, to: connection, subscription.reference, poll: id)
+            }
+            return nil
         }
-        if let key = subscription.hostKeyHash, !found.contains(where: { isHost(key, of: $0) }) {
+        return found
+    }
+
+    private func finish(
+        _ subscription: Subscription, of connection: ConnectionID, _ found: [Board]
+    ) {
+        let hostKeyHash = subscription.hostKeyHash
+        if let hostKeyHash, !found.contains(where: { isHost(hostKeyHash, of: $0) }) {
             return sendError(.forbidden, to: connection, subscription.reference)
         }
-        found.removeAll { !wanted.contains($0.id) }
         guard hasRoom(connection, for: found.map(\.id)) else {
             return sendError(.tooManySubscriptions, to: connection, subscription.reference)
         }
-        let viewer = sockets.viewer(connection)
         for board in found {
-            let audience = audience(of: viewer, hostKeyHash: subscription.hostKeyHash, in: board)
             attach(
-                connection, to: board, as: audience, since: subscription.since,
+                connection, to: board, hostKeyHash: hostKeyHash, since: subscription.since,
                 reference: subscription.reference)
-            if audience == .everybody, board.poll.results == .afterVote,
-                board.poll.state != .closed, let identity = viewer.identity
-            {
-                awaitBallot(connection, identity, in: board)
-            }
         }
     }
 
     /// Whether the polls among `ids` that are new to it fit, beside what it is about to get.
     private func hasRoom(_ connection: ConnectionID, for ids: [PollID]) -> Bool {
-        let isNew: (PollID) -> Bool = { [boards] id in
-            boards.board(id)?.watchers.audience(of: connection, .webSocket) == nil
-        }
         let count = loop.subscriptionCount(of: connection) ?? 0
         let pending = Int(sockets[connection].pendingSubscriptionCount)
+        let room = settings.subscriptionCount - count - pending
         // Counting what is new takes a look at each: only where it may matter.
-        if count + pending + ids.count <= settings.subscriptionCount { return true }
-        return count + pending + ids.count(where: isNew) <= settings.subscriptionCount
+        if ids.count <= room { return true }
+        let newCount = ids.count {
+            boards.board($0)?.watchers.audience(of: connection, .webSocket) == nil
+        }
+        return newCount <= room
     }
 
     private func endPending(

@@ -26,8 +26,24 @@ extension Gateway {
         BallotKey(poll: poll, voter: shared.hasher.key(of: identity))
     }
 
-    /// What a subscriber has proved without asking anybody.
-    func audience(of viewer: Viewer, hostKeyHash: [UInt8]?, in board: Board) -> Audience {
+    /// Puts a new subscriber where it belongs by what it has proved, without asking anybody first.
+    func attach(
+        _ connection: ConnectionID, to board: Board, hostKeyHash: [UInt8]? = nil, since: Int64?,
+        reference: String? = nil
+    ) {
+        let viewer = sockets.viewer(connection)
+        let audience = audience(of: viewer, hostKeyHash: hostKeyHash, in: board)
+        attach(connection, to: board, as: audience, since: since, reference: reference)
+        if audience == .everybody, board.poll.results == .afterVote, board.poll.state != .closed,
+            let identity = viewer.identity
+        {
+            awaitBallot(connection, identity, in: board)
+        }
+    }
+
+    private func audience(
+        of viewer: Viewer, hostKeyHash: [UInt8]?, in board: Board
+    ) -> Audience {
         if isHost(hostKeyHash, of: board) || isHost(viewer.presentedHostKeyHash, of: board) {
             return .hosts
         }
@@ -47,6 +63,21 @@ extension Gateway {
         board.watchers.awaitingBallot.insert(connection, voter)
         hasBallot(key) { [unowned self, id = board.id] exists in
             if exists { showBallots(of: voter, in: id) }
+        }
+    }
+
+    /// Counts became hidden: who watches and has voted is to see them all the same. A host does this
+    /// rarely, so it may look at each connection.
+    func awaitBallots(in board: Board) {
+        guard !board.watchers.isEmpty else { return }
+        var cursor: UInt32 = 0
+        while let connection = loop.nextConnection(&cursor) {
+            let encoding = sockets[connection].encoding
+            if board.watchers.audience(of: connection, encoding) == .everybody,
+                let identity = sockets.viewer(connection).identity
+            {
+                awaitBallot(connection, identity, in: board)
+            }
         }
     }
 
