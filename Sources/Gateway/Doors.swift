@@ -12,19 +12,23 @@ package struct Doors: Sendable {
     package var metrics: @Sendable () -> [UInt8]
     /// Begins to drain the process; nil takes the configured duration.
     package var drain: @Sendable (_ seconds: Int?) -> Void
+    /// Puts a message into the inbox of every other loop of the process.
+    package var tellOthers: @Sendable (LoopMessage, _ from: UInt32) -> Void
 
     package init(
         enqueue: @escaping @Sendable (Ballot) -> Bool,
         ask: @escaping @Sendable (CatalogueRequest, Ticket) -> Bool,
         isReady: @escaping @Sendable () -> Bool,
         metrics: @escaping @Sendable () -> [UInt8],
-        drain: @escaping @Sendable (_ seconds: Int?) -> Void
+        drain: @escaping @Sendable (_ seconds: Int?) -> Void,
+        tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in }
     ) {
         self.enqueue = enqueue
         self.ask = ask
         self.isReady = isReady
         self.metrics = metrics
         self.drain = drain
+        self.tellOthers = tellOthers
     }
 }
 
@@ -33,6 +37,8 @@ package enum LoopMessage: Sendable {
     case settled([SettledBallot])
     case answered(CatalogueReply)
     case happened(PollEvent)
+    /// Another loop answered a ballot of an `after_vote` poll: its voter may see the counts now.
+    case voted(PollID, BallotKey)
     /// Everything but `/readyz` and new connections goes on for `delay`; then connections are closed,
     /// spread over `spread`. Milliseconds.
     case drain(delay: UInt32, spread: UInt32)

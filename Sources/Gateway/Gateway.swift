@@ -1,9 +1,12 @@
-import Identity
+import JSON
 import Polls
 package import Reactor
 
 /// The front door of one loop: routes requests, holds the boards of the polls that are watched or
 /// voted on here, and gives answers back to who waits for them. Confined to its loop's thread.
+///
+/// What happens goes through four verbs: a request is routed (`Router`), a message of a WebSocket
+/// is obeyed (`LiveMessages`), an inbox is emptied (`answer`, `hear`), and time passes (`tick`).
 package final class Gateway {
     package let settings: GatewaySettings
     let doors: Doors
@@ -11,16 +14,34 @@ package final class Gateway {
     let shared: Shared
     /// Set once by `attach`, before the loop runs.
     private(set) var loop: Loop!
-    private let loopIndex: UInt32
+    let loopIndex: UInt32
     private var inbox: Inbox<LoopMessage>!
     private var arrived: [LoopMessage] = []
     private var waiting = WaitingTable()
+
+    // The live half.
+    var boards: BoardTable
+    var sockets = LiveSockets()
+    var pendingSubscriptions: [ConnectionID: [PendingSubscription]] = [:]
+    var knownBallots: KnownBallots
+    var ballotIDs = BallotIDs()
+    var draining = Draining()
+    var retiredTopics = RetiredTopics()
+    // Used again for every message, so that reading and writing one allocates nothing.
+    let document = JSONDocument(valueCapacity: 4096)
+    var frames = FrameWriter()
+    // Where the visits of watched boards stand.
+    var visitCursor = 0
+    var visitsDue = 0.0
+    private var lastTickNanoseconds: UInt64?
 
     package init(loopIndex: Int, settings: GatewaySettings, doors: Doors, shared: Shared) {
         self.loopIndex = UInt32(loopIndex)
         self.settings = settings
         self.doors = doors
         self.shared = shared
+        boards = BoardTable(settings: settings)
+        knownBallots = KnownBallots(limit: settings.knownBallotCount)
     }
 
     /// - Returns: the inbox through which other threads reach this loop.
@@ -42,43 +63,107 @@ package final class Gateway {
         }
     }
 
-    /// Casts an admitted ballot. `then` runs on this loop after the commit, at once with
-    /// `.overloaded` where the queue is full.
-    func cast(_ ballot: Ballot, then: @escaping (BallotOutcome) -> Void) {
-        let number = waiting.insert(.ballot(then))
+    /// Hands an admitted ballot to the ledger; its ticket is made here.
+    /// - Returns: false where the queue is full, and then nobody is answered.
+    func enqueue(_ ballot: Ballot, _ waiter: WaitingTable.Waiter) -> Bool {
+        let number = waiting.insert(waiter)
         var ballot = ballot
         ballot.ticket = Ticket(loop: loopIndex, number: number)
-        if !doors.enqueue(ballot) {
-            _ = waiting.remove(number)
-            then(.overloaded)
-        }
+        if doors.enqueue(ballot) { return true }
+        _ = waiting.remove(number)
+        return false
     }
 }
 
-/// Who waits for an answer on this loop, by the number of its ticket. Bounded by the queues of the
-/// rooms behind and by the pipelines of connections.
-struct WaitingTable {
-    enum Waiter {
-        case ballot((BallotOutcome) -> Void)
-        case catalogue((CatalogueAnswer) -> Void)
+extension Gateway: LoopHandler {
+    package func loop(
+        _ loop: Loop, received request: borrowing Request, on connection: ConnectionID
+    ) {
+        route(request, on: connection)
     }
 
-    private var slots: [Waiter?] = []
-    private var free: [UInt32] = []
+    package func loop(
+        _ loop: Loop, refused connection: ConnectionID, sequence: UInt32, status: Int
+    ) {
+        answerRefused(connection, sequence: sequence, status: status)
+    }
 
-    mutating func insert(_ waiter: Waiter) -> UInt32 {
-        if let number = free.popLast() {
-            slots[Int(number)] = waiter
-            return number
+    package func loop(_ loop: Loop, received message: Message, on connection: ConnectionID) {
+        switch sockets[connection].kind {
+        case .webSocket: obey(message, from: connection)
+        case .echo: echo(message, to: connection)
+        case .eventStream, .none: break
         }
-        slots.append(waiter)
-        return UInt32(slots.count - 1)
     }
 
-    mutating func remove(_ number: UInt32) -> Waiter? {
-        guard let waiter = slots[Int(number)] else { return nil }
-        slots[Int(number)] = nil
-        free.append(number)
-        return waiter
+    package func loop(_ loop: Loop, isWritable connection: ConnectionID) {
+        resumeStream(connection)
+    }
+
+    package func loop(_ loop: Loop, closed connection: ConnectionID) {
+        pendingSubscriptions[connection] = nil
+        sockets.remove(connection)
+        forgetStream(connection)
+    }
+
+    package func loopDidWake(_ loop: Loop) {
+        inbox.drain(into: &arrived)
+        // Taken out of the property, so that the storage is ours alone when it is used again.
+        var batch: [LoopMessage] = []
+        swap(&batch, &arrived)
+        for message in batch { receive(message) }
+        batch.removeAll(keepingCapacity: batch.count < 1024)
+        swap(&batch, &arrived)
+    }
+
+    package func loopDidTick(_ loop: Loop, nowNanoseconds: UInt64) {
+        let elapsed = nowNanoseconds - (lastTickNanoseconds ?? nowNanoseconds)
+        lastTickNanoseconds = nowNanoseconds
+        visitWatchedBoards(elapsedNanoseconds: elapsed)
+        retiredTopics.removeExpired(at: nowNanoseconds)
+        drainStep(at: nowNanoseconds)
+    }
+
+    private func receive(_ message: LoopMessage) {
+        switch message {
+        case .settled(let ballots): for ballot in ballots { answer(ballot) }
+        case .answered(let reply): answer(reply)
+        case .happened(let event): hear(event)
+        case .voted(let poll, let key): learn(ballot: key, of: poll)
+        case .drain(let delay, let spread):
+            beginDraining(delayMilliseconds: delay, spreadMilliseconds: spread)
+        case .stop: loop.stop()
+        }
+    }
+
+    private func answer(_ reply: CatalogueReply) {
+        // A ticket that names nothing has been answered.
+        guard case .catalogue(let then)? = waiting.remove(reply.ticket.number) else { return }
+        then(reply.answer)
+    }
+
+    private func answer(_ ballot: SettledBallot) {
+        guard let ticket = ballot.ticket, let waiter = waiting.remove(ticket.number) else { return }
+        switch waiter {
+        case .ballot(let isAnnounced, let then):
+            then(ballot.outcome)
+            if isAnnounced { announce(ballot) }
+        case .socketVote(let vote):
+            answer(vote, with: ballot.outcome)
+            if vote.board.poll.results == .afterVote { announce(ballot) }
+        case .announcement:
+            announce(ballot)
+        case .catalogue:
+            preconditionFailure("a ballot was answered in place of a question")
+        }
+    }
+
+    private func hear(_ event: PollEvent) {
+        switch event {
+        case .tallies(let tallies): for tally in tallies { take(tally) }
+        case .created(let id): hearCreation(of: id)
+        case .changed(let record, _): adopt(record)
+        case .deleted(let id, let revision): hearDeletion(of: id, revision: revision)
+        }
     }
 }

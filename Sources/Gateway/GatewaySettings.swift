@@ -16,6 +16,8 @@ package struct GatewaySettings: Sendable {
     package var unknownPollMilliseconds = 2_000
     /// Who may wait for one board to load.
     package var boardWaiterCount = 65_536
+    /// Ballots of `after_vote` polls remembered as stored, per loop.
+    package var knownBallotCount = 65_536
     /// Unanswered ballots and subscriptions of one WebSocket.
     package var unansweredMessageCount = 1_024
     package var subscriptionCount = 128

@@ -4,6 +4,7 @@ package import Identity
 package final class Shared: Sendable {
     package let hasher: IdentityHasher
     package let tokens: VoterTokenSigner
+    package let viewers = ViewerCounts()
 
     package init(hasher: IdentityHasher, tokens: VoterTokenSigner) {
         self.hasher = hasher

@@ -1,0 +1,61 @@
+import Identity
+import Polls
+
+/// How much of a poll somebody sees.
+enum PollView: Int, CaseIterable {
+    case everything
+    /// Counts are null, and the revision is that of the last change that everybody may see.
+    case hidden
+}
+
+/// What a subscriber has proved about itself for one poll. Ascending: a later one sees no less.
+///
+/// Who is in which audience never depends on the poll's settings, so a change of `results` moves
+/// nobody: it changes what an audience is shown.
+enum Audience: Int, CaseIterable, Comparable {
+    case everybody
+    /// Has a ballot in this poll.
+    case voters
+    /// Showed the host key.
+    case hosts
+
+    static func < (a: Audience, b: Audience) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Who looks: what a caller proved about itself.
+struct Viewer {
+    var identity: VoterIdentity?
+    /// The subject of a token, for the export.
+    var subjectLabel: String?
+    /// SHA-256 of the host key that was presented.
+    var presentedHostKeyHash: [UInt8]?
+
+    init(
+        identity: VoterIdentity? = nil, subjectLabel: String? = nil,
+        presentedHostKeyHash: [UInt8]? = nil
+    ) {
+        self.identity = identity
+        self.subjectLabel = subjectLabel
+        self.presentedHostKeyHash = presentedHostKeyHash
+    }
+}
+
+extension Poll {
+    func view(for audience: Audience) -> PollView {
+        switch audience {
+        case .hosts: .everything
+        case .voters: showsCountsToEverybody || results == .afterVote ? .everything : .hidden
+        case .everybody: showsCountsToEverybody ? .everything : .hidden
+        }
+    }
+
+    /// Hidden ballots are not even counted by the revision.
+    func revision(in view: PollView) -> Int64 {
+        view == .everything ? tally.revision : shownRevision
+    }
+
+    /// What a voter is told as the revision of its stored ballot.
+    func revisionShownToVoter(_ revision: Int64) -> Int64 {
+        view(for: .voters) == .everything ? revision : shownRevision
+    }
+}

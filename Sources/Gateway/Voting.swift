@@ -1,0 +1,176 @@
+import Identity
+import Polls
+import Reactor
+
+/// What a voter sends, read and authenticated, not yet admitted.
+struct Vote {
+    var pollID: PollID
+    /// As sent, in any order.
+    var optionIDs: [Int64]
+    var voter: VoterIdentity
+    /// What the export shows.
+    var label: String
+    /// When its last byte was read, Unix milliseconds.
+    var receivedAt: Int64
+}
+
+/// A ballot that was not queued, and why.
+struct UnqueuedVote: Error {
+    let outcome: BallotOutcome
+}
+
+/// A vote of a WebSocket on its way through the ledger.
+struct SocketVote {
+    let connection: ConnectionID
+    /// JSON, as it was sent.
+    let reference: String?
+    let board: Board
+    let choices: Choices
+}
+
+extension Gateway {
+    /// Admits and casts. `then` runs on this loop after the commit, at once where the ballot is not
+    /// taken, with the outcome and the board where there is one.
+    func vote(_ vote: Vote, then: @escaping (BallotOutcome, Board?) -> Void) {
+        admit(vote) { [unowned self] admission in
+            switch admission {
+            case .refused(let outcome, let board):
+                then(outcome, board)
+            case .admitted(let ballot, let board):
+                let waiter = WaitingTable.Waiter.ballot(
+                    isAnnounced: board.poll.results == .afterVote, then: { then($0, board) })
+                if !enqueue(ballot, waiter) { then(.overloaded, board) }
+            }
+        }
+    }
+
+    /// Admits and queues; `then` hears whether that went well, and nobody hears of the commit.
+    func voteWithoutWaiting(
+        _ vote: Vote, then: @escaping (Result<Void, UnqueuedVote>) -> Void
+    ) {
+        admit(vote) { [unowned self] admission in
+            switch admission {
+            case .refused(let outcome, _):
+                then(.failure(UnqueuedVote(outcome: outcome)))
+            case .admitted(let ballot, let board):
+                // What its voter sees may depend on it: then its outcome comes back all the same.
+                let isQueued =
+                    board.poll.results == .afterVote
+                    ? enqueue(ballot, .announcement) : doors.enqueue(ballot)
+                then(isQueued ? .success(()) : .failure(UnqueuedVote(outcome: .overloaded)))
+            }
+        }
+    }
+
+    /// Casts for a WebSocket. The answer goes to the socket by itself.
+    func vote(_ vote: Vote, from connection: ConnectionID, reference: String?) {
+        sockets[connection].unansweredCount += 1
+        admit(vote) { [unowned self] admission in
+            switch admission {
+            case .refused(let outcome, _):
+                finishVote(of: connection, with: APIError.of(outcome), reference)
+            case .admitted(let ballot, let board):
+                let pending = SocketVote(
+                    connection: connection, reference: reference, board: board,
+                    choices: ballot.choices)
+                if !enqueue(ballot, .socketVote(pending)) {
+                    finishVote(of: connection, with: .overloaded, reference)
+                }
+            }
+        }
+    }
+
+    /// The ledger's answer to a vote of a WebSocket.
+    func answer(_ vote: SocketVote, with outcome: BallotOutcome) {
+        let poll = vote.board.poll
+        let revision: Int64
+        switch outcome {
+        case .counted(let stored), .repeated(let stored), .changed(let stored): revision = stored
+        default: return finishVote(of: vote.connection, with: APIError.of(outcome), vote.reference)
+        }
+        guard endUnanswered(of: vote.connection) else { return }
+        sendText(to: vote.connection) {
+            $0.writeAck(
+                outcome, poll: poll, choices: vote.choices,
+                revision: poll.revisionShownToVoter(revision), reference: vote.reference)
+        }
+        if poll.results == .afterVote { showBallot(to: vote.connection, of: poll.id) }
+    }
+
+    private func finishVote(
+        of connection: ConnectionID, with error: APIError, _ reference: String?
+    ) {
+        if endUnanswered(of: connection) { sendError(error, to: connection, reference) }
+    }
+
+    /// - Returns: false where the socket is gone, and its slot perhaps another's.
+    private func endUnanswered(of connection: ConnectionID) -> Bool {
+        guard loop.kind(of: connection) == .webSocket else { return false }
+        sockets[connection].unansweredCount -= 1
+        return true
+    }
+
+    // MARK: Admission
+
+    private enum Admission {
+        case admitted(Ballot, Board)
+        case refused(BallotOutcome, Board?)
+    }
+
+    private func admit(_ vote: Vote, then: @escaping (Admission) -> Void) {
+        // The usual way costs no closure of its own.
+        if let board = boards.board(vote.pollID) {
+            boards.touch(board)
+            return then(admission(of: vote, to: board))
+        }
+        withBoard(vote.pollID) { [unowned self] lookup in
+            switch lookup {
+            case .board(let board): then(admission(of: vote, to: board))
+            case .notFound: then(.refused(.rejected(.pollNotFound), nil))
+            case .refused(let refusal): then(.refused(refusal.ballotOutcome, nil))
+            }
+        }
+    }
+
+    private func admission(of vote: Vote, to board: Board) -> Admission {
+        let poll = board.poll
+        switch BallotBox(poll).admit(optionIDs: vote.optionIDs) {
+        case .failure(let rejection):
+            return .refused(.rejected(rejection), board)
+        case .success(let choices):
+            let key = BallotKey(poll: poll.id, voter: shared.hasher.key(of: vote.voter))
+            return .admitted(
+                Ballot(
+                    key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,
+                    edition: poll.edition, allowsChange: poll.allowsChange, voter: vote.label,
+                    castAt: vote.receivedAt, ticket: nil),
+                board)
+        }
+    }
+}
+
+extension CatalogueRefusal {
+    /// What it means for a ballot whose poll could not be read.
+    fileprivate var ballotOutcome: BallotOutcome {
+        switch self {
+        case .storageUnavailable, .commitUnknown: .storageUnavailable
+        case .pollNotFound: .rejected(.pollNotFound)
+        case .pollClosed: .rejected(.pollClosed)
+        case .overloaded, .hasBallots, .invalid: .overloaded
+        }
+    }
+}
+
+/// Ids of ballots: they only have to differ, so one system call serves all of a loop
+/// (SplitMix64, Steele et al., OOPSLA 2014).
+struct BallotIDs {
+    private var state = UInt64.random(in: .min ... .max)
+
+    mutating func next() -> Int64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return Int64(bitPattern: mixed ^ mixed >> 31)
+    }
+}
