@@ -30,12 +30,13 @@ typedef struct ps_http_limits {
     uint32_t field_count;        /* at most PS_HTTP_FIELDS_MAX; past it: 431 */
 } ps_http_limits;
 
-/* The head of one request. Everything points into the parsed bytes. */
+/* The head of one request. Everything points into the parsed bytes; only PS_DONE fills all of it. */
 typedef struct ps_http_head {
     ps_http_method method;
     ps_bytes method_text;
     ps_bytes target;      /* as sent */
-    ps_bytes path;        /* origin form, "*" for OPTIONS *; still percent-encoded; never empty */
+    ps_bytes path;        /* origin form, "*" for OPTIONS *, the authority for CONNECT; still
+                           * percent-encoded; never empty ("/" of our own for http://host) */
     ps_bytes query;       /* after '?', may be empty */
     ps_bytes host;        /* of an absolute-form target, else the Host field; empty on 1.0 without */
     bool minor_version_is_0; /* HTTP/1.0 (1.2 to 1.9 read as 1.1, RFC 9110 §2.5) */
@@ -47,7 +48,7 @@ typedef struct ps_http_head {
     bool has_content_length;
     uint32_t field_count;
     uint32_t head_bytes;  /* PS_DONE: where the body begins */
-    uint16_t status;      /* PS_MALFORMED: what to answer: 400, 414, 417, 431, 501 or 505 */
+    uint16_t status;      /* PS_MALFORMED: what to answer: 400, 413, 414, 417, 431, 501 or 505 */
     ps_http_field fields[PS_HTTP_FIELDS_MAX];
 } ps_http_head;
 
@@ -55,7 +56,10 @@ typedef struct ps_http_head {
  *
  * `scanned` is 0 at first; after PS_PARTIAL, the `count` of that call: what was seen before is not
  * searched again for the end of the head, so a head that comes byte by byte costs linear time.
- * Malformed input is reported as soon as it is certain, a bare LF or a control character at once.
+ * Malformed input is reported as soon as it is certain; where pieces continue a head, a bare LF or
+ * CR, a control character and a limit at once, a bad request line at its end, a bad field at the
+ * end of the head. How the bytes were cut never changes the answer. One empty line before the
+ * request is skipped.
  *
  * Refused with 400 among others: bare CR or LF, folded lines, space before the colon, a field
  * without a name, control characters, no or two Host on 1.1, a Host or target with characters
@@ -86,11 +90,12 @@ bool ps_http_list_has(ps_bytes list, const char *token);
 /* The next element of a comma-separated list, trimmed; false at the end. `*rest` shrinks. */
 bool ps_http_list_next(ps_bytes *rest, ps_bytes *element);
 
-/* Chunked transfer coding (RFC 9112 §7.1): a body in any number of pieces. */
+/* Chunked transfer coding (RFC 9112 §7.1): a body in any number of pieces. Zero-initialised. */
 typedef struct ps_http_chunks {
-    uint64_t remaining;     /* of the chunk under way */
-    uint32_t line_bytes;    /* of the size line or trailer section under way */
-    uint32_t overhead_bytes;/* everything that was not data, all in all */
+    uint64_t remaining;      /* of the chunk under way */
+    uint64_t data_bytes;     /* decoded so far, all in all */
+    uint32_t line_bytes;     /* of the size, its extensions or the trailers under way */
+    uint32_t overhead_bytes; /* everything that was not data, all in all */
     uint8_t state;
 } ps_http_chunks;
 
