@@ -5,22 +5,6 @@ import Threads
 @testable import Ledger
 
 @Suite struct BatchTests {
-    private func empty() -> Batch {
-        Batch(backoff: Backoff(base: .nanoseconds(100), limit: .nanoseconds(400)))
-    }
-
-    private func attempting(_ numbers: ClosedRange<Int>) -> Batch {
-        var batch = empty()
-        _ = batch.append(waiting(numbers))
-        return batch
-    }
-
-    private func pausing(_ numbers: ClosedRange<Int>, after failure: Batch.Failure) -> Batch {
-        var batch = attempting(numbers)
-        _ = batch.failed(failure, random: 1)
-        return batch
-    }
-
     // MARK: Empty
 
     @Test func `an empty batch commits what it is given at once, in order`() {
@@ -153,6 +137,51 @@ import Threads
         #expect(batch.failed(.unavailable, random: 1) == .retryAfter(nanoseconds: 100))
     }
 
+    // MARK: Out of turn
+
+    @Test func `an event that cannot come in a phase is a bug, and ends the process`() async {
+        await #expect(processExitsWith: .failure) {
+            var batch = attempting(1...1)
+            _ = batch.append(waiting(2...2))
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = pausing(1...1, after: .unavailable)
+            _ = batch.append(waiting(2...2))
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = empty()
+            _ = batch.append(WaitingBallots())
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = empty()
+            _ = batch.committed([])
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = pausing(1...1, after: .unavailable)
+            _ = batch.committed(counted(1...1))
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = attempting(1...2)
+            _ = batch.committed(counted(1...1))
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = empty()
+            _ = batch.failed(.unavailable, random: 0)
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = pausing(1...1, after: .unavailable)
+            _ = batch.failed(.unavailable, random: 0)
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = empty()
+            _ = batch.retry()
+        }
+        await #expect(processExitsWith: .failure) {
+            var batch = attempting(1...1)
+            _ = batch.retry()
+        }
+    }
+
     // MARK: Laws
 
     /// Plays random failures, deadlines and commits against a model of the store, and checks what
@@ -222,4 +251,20 @@ import Threads
             }
         }
     }
+}
+
+private func empty() -> Batch {
+    Batch(backoff: Backoff(base: .nanoseconds(100), limit: .nanoseconds(400)))
+}
+
+private func attempting(_ numbers: ClosedRange<Int>) -> Batch {
+    var batch = empty()
+    _ = batch.append(waiting(numbers))
+    return batch
+}
+
+private func pausing(_ numbers: ClosedRange<Int>, after failure: Batch.Failure) -> Batch {
+    var batch = attempting(numbers)
+    _ = batch.failed(failure, random: 1)
+    return batch
 }
