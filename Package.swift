@@ -74,6 +74,8 @@ let package = Package(
         tests(of: "Polls"),
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
+        tests(of: "CWire"),
+        tests(of: "JSON"),
     ],
     cLanguageStandard: .gnu17
 )

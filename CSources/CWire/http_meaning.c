@@ -27,23 +27,27 @@ static int note_content_length(ps_http_reader *in, ps_bytes value) {
     return PS_DONE;
 }
 
-/* Whether the value lists codings by the grammar, with `chunked` nowhere: codings that might be
- * understood elsewhere, but not here. */
+/* Whether the value lists codings by the grammar, `chunked` at most once and last, and one at least
+ * that is another: right for somebody else. */
 static bool lists_unknown_codings(ps_bytes value) {
-    ps_bytes rest = value;
     ps_bytes coding;
-    bool any = false;
-    while (ps_http_list_next(&rest, &coding)) {
+    bool has_unknown = false;
+    bool has_chunked = false;
+    while (ps_http_list_next(&value, &coding)) {
         const uint8_t *end = coding.start + coding.count;
         const uint8_t *name_end = skip_class(coding.start, end, IS_TOKEN);
         ps_bytes parameters = trimmed(name_end, end);
-        if (name_end == coding.start || (parameters.count > 0 && *parameters.start != ';')
-            || ps_http_name_is(between(coding.start, name_end), "chunked")) {
+        if (has_chunked || name_end == coding.start
+            || (parameters.count > 0 && *parameters.start != ';')) {
             return false;
         }
-        any = true;
+        has_chunked = ps_http_name_is(between(coding.start, name_end), "chunked");
+        if (has_chunked && parameters.count > 0) {
+            return false;
+        }
+        has_unknown |= !has_chunked;
     }
-    return any;
+    return has_unknown;
 }
 
 static int note_transfer_encoding(ps_http_reader *in, ps_bytes value) {

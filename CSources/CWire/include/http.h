@@ -30,7 +30,7 @@ typedef struct ps_http_limits {
     uint32_t field_count;        /* at most PS_HTTP_FIELDS_MAX; past it: 431 */
 } ps_http_limits;
 
-/* The head of one request. Everything points into the parsed bytes; only PS_DONE fills all of it. */
+/* The head of one request. Everything points into the parsed bytes; PS_DONE alone fills all of it. */
 typedef struct ps_http_head {
     ps_http_method method;
     ps_bytes method_text;
