@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import datetime
 import os
 import re
 import signal
@@ -77,6 +78,12 @@ def run_to_end(*arguments, environment=None, folder=None) -> subprocess.Complete
         errors="replace",
         timeout=START_SECONDS,
     )
+
+
+def in_the_future(**delta) -> str:
+    """A moment as the API writes it: `in_the_future(hours=1)`."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(**delta)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Poll:

@@ -3,8 +3,8 @@
 import pytest
 
 from answers import TIME, refused
+from gateway import in_the_future
 from live import Viewer
-from test_polls import in_the_future
 
 HOST_CALLS = [
     ("PATCH", ""), ("DELETE", ""), ("POST", "open/"), ("POST", "close/"),

@@ -1,22 +1,17 @@
 """Polls: making one and reading it."""
 
-import datetime
 import subprocess
 
 import pytest
 
 from answers import TIME, refused
+from gateway import in_the_future
 
 POLL_MEMBERS = {
     "id", "title", "description", "creator_name", "kind", "max_choices", "results", "change_vote",
     "state", "is_active", "created_at", "starts_at", "end_time", "closed_at", "join_code",
     "revision", "total_votes", "options",
 }  # fmt: skip
-
-
-def in_the_future(**delta) -> str:
-    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(**delta)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_a_poll_with_title_and_options_gets_every_default(gateway):
