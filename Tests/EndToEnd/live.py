@@ -29,6 +29,7 @@ class Viewer:
             additional_headers=headers,
             proxy=None,
             close_timeout=2,
+            max_queue=None,  # always reads, so that it always answers pings
             **options,
         )
         self.messages: list[dict] = []

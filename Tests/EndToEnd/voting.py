@@ -24,10 +24,17 @@ class Ballot:
     option_id: int
 
 
-def ballots_for(poll, voters) -> list[Ballot]:
-    """One ballot for each name; the choices go round."""
-    choices = itertools.cycle(poll.options)
-    return [Ballot(voter, next(choices)) for voter in voters]
+def ballots_for(poll, names):
+    """One ballot for each name, made when it is asked for; the choices go round."""
+    return map(Ballot, names, itertools.cycle(poll.options))
+
+
+def names_until(stop: threading.Event, prefix: str = "voter"):
+    """Names without end, until `stop` is set."""
+    for number in itertools.count():
+        if stop.is_set():
+            return
+        yield f"{prefix} {number}"
 
 
 class Receipts:
