@@ -35,7 +35,7 @@ def test_who_may_not_see_gets_null_over_http(gateway, hidden, path):
         assert {option["vote_count"] for option in mine["options"]} == {None}
     else:
         check_hidden(answer.text)
-        check_hidden(str(dict(answer.headers)).replace(answer.headers["Content-Length"], ""))
+        check_hidden(answer.headers.get("ETag", ""))
 
 
 def test_the_host_sees_all(gateway, hidden):
