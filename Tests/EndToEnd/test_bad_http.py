@@ -124,10 +124,6 @@ MALFORMED = {
                        b"`", b"{", b"|")
     },
     "A43 target without a slash": (BAD, request("GET polls/ HTTP/1.1")),
-    "A54 TLS": (BAD, bytes.fromhex("16030100c8010000c40303") + bytes(200)),
-    "A54 SSH": (BAD, b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
-    "A54 SMTP": (BAD, b"EHLO example.com\r\n\r\n"),
-    "A54 only NUL": (BAD, bytes(5000)),
 }  # fmt: skip
 
 
@@ -142,6 +138,25 @@ def test_what_is_ambiguous_is_refused_and_nothing_behind_it_is_executed(gateway,
         assert answer.fields["connection"].lower() == "close"
         assert answer.json()["error"]["code"]
         assert wire.rest() == b"", "an answer to what lies behind"
+    assert gateway.stored_ballots() == before
+
+
+OTHER_PROTOCOLS = {
+    "TLS": bytes.fromhex("16030100c8010000c40303") + bytes(200),
+    "SSH": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "SMTP": b"EHLO example.com\r\n\r\n",
+    "only NUL": bytes(5000),
+}
+
+
+@pytest.mark.parametrize("protocol", OTHER_PROTOCOLS)
+def test_another_protocol_is_refused_once_at_most(gateway, target, protocol):
+    before = gateway.stored_ballots()
+    with Wire(gateway) as wire:
+        wire.send(OTHER_PROTOCOLS[protocol] + ballot(target, f"hidden behind {protocol}"))
+        rest = wire.rest()
+        assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
+        assert rest.count(b"HTTP/1.1 ") <= 1
     assert gateway.stored_ballots() == before
 
 
