@@ -68,7 +68,5 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         for gateway in _gateways:
-            report.sections.append(
-                (f"log of the gateway in {gateway.folder}", gateway.log_text())
-            )
+            report.sections.append((f"log of the gateway in {gateway.folder}", gateway.log_text()))
     return report

@@ -43,9 +43,7 @@ LIMITS = {
 def limits(**values) -> list[str]:
     """`limits(body=1000, ping_period="500ms")` as arguments of the command line."""
     return [
-        word
-        for name, value in values.items()
-        for word in ("--limit", f"{LIMITS[name]}={value}")
+        word for name, value in values.items() for word in ("--limit", f"{LIMITS[name]}={value}")
     ]
 
 

@@ -1,4 +1,4 @@
-"""WebSocket framing (RFC 6455, sections 5 to 8): BAD_INPUT section D, each row by its close code."""
+"""WebSocket framing (RFC 6455, sections 5 to 8), row by row its close code: BAD_INPUT section D."""
 
 import random
 import struct
@@ -6,7 +6,16 @@ import struct
 import pytest
 
 from wire import (
-    BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame, text,
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Wire,
+    close_frame,
+    frame,
+    text,
 )  # fmt: skip
 
 
@@ -56,8 +65,9 @@ BROKEN = {
                                           + frame(CONTINUATION, b"x", fin=False) * 1000),
     **{
         f"D16 invalid UTF-8 {octets.hex()}": (1007, frame(TEXT, b"ok " + octets))
-        for octets in (b"\xff", b"\x80", b"\xc0\xaf", b"\xc1\x81", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf",
-                       b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
+        for octets in (b"\xff", b"\x80", b"\xc0\xaf", b"\xc1\x81", b"\xe0\x80\xaf",
+                       b"\xf0\x80\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80",
+                       b"\xf5\x80\x80\x80",
                        b"\xe2\x82", b"\xf0\x9f\x8e", b"\xc3(", b"\xf8\x88\x80\x80\x80")
     },
     "D17 invalid across fragments": (1007, frame(TEXT, b"\xe2\x82", fin=False)

@@ -90,7 +90,9 @@ def test_an_unusual_handshake_is_accepted_or_refused_and_never_our_fault(gateway
         else:
             assert answer.status == 101
         if answer.status == 101 and row.startswith("C11"):
-            assert "client_max_window_bits=99" not in answer.fields.get("sec-websocket-extensions", "")
+            assert "client_max_window_bits=99" not in answer.fields.get(
+                "sec-websocket-extensions", ""
+            )
 
 
 def test_the_accept_key_is_that_of_the_specification(gateway):

@@ -40,9 +40,10 @@ def test_no_escape_splits_an_answer(gateway, path):
 
 ODD_FIELDS = [
     "Range: bytes=0-0," + ",".join(f"{n}-{n}" for n in range(1, 500)), "Range: bytes=9-1",
-    "Range: bytes=99999999999999999999-", "If-Modified-Since: yesterday", "Accept-Encoding: gzip;q=x",
-    "Accept-Language: " + "x" * 1000, "Accept: ;;;,,/", "Cookie: " + "; ".join(f"c{n}=v" for n in
-    range(1000)), "Cookie: =;=;;", "Prefer: ,;=", "Connection: ,,,keep-alive", "User-Agent: \\",
+    "Range: bytes=99999999999999999999-", "If-Modified-Since: yesterday",
+    "Accept-Encoding: gzip;q=x", "Accept-Language: " + "x" * 1000, "Accept: ;;;,,/",
+    "Cookie: " + "; ".join(f"c{n}=v" for n in range(1000)),
+    "Cookie: =;=;;", "Prefer: ,;=", "Connection: ,,,keep-alive", "User-Agent: \\",
     "X-Forwarded-For: 1.2.3.4, spoofed", "Forwarded: for=_x", "Authorization: Basic YTpi",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Newest wins: how often a viewer hears of a poll, and that it never hears the old after the new."""
+"""Newest wins: how often a viewer hears of a poll, and never the old after the new."""
 
 import threading
 import time

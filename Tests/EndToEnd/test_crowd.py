@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from test_invariants import check_books
-from voting import Receipts, ballots_for, cast_over_http, cast_over_websocket, in_threads, join
+from voting import Receipts, join, start_voters
 
 VIEWERS = 1000
 BALLOTS = 10_000
@@ -51,14 +51,11 @@ async def vote_before_a_crowd(gateway, poll, receipts: Receipts) -> list[dict]:
     crowd = asyncio.gather(*(watch(url, at_once, arrived) for _ in range(VIEWERS)))
     await asyncio.wait_for(everybody.wait(), 60)
 
+    def names_of(prefix: str) -> list[str]:
+        return [f"{prefix} {number}" for number in range(BALLOTS // 4)]
+
     def cast_all():
-        quarter = BALLOTS // 4
-        join(in_threads(*(
-            (cast, gateway, poll, ballots_for(poll, [f"{cast.__name__} {n} {m}" for m in range(quarter)]),
-             receipts)
-            for n in range(2)
-            for cast in (cast_over_http, cast_over_websocket)
-        )))  # fmt: skip
+        join(start_voters(gateway, poll, receipts, names_of))
         gateway.close(poll)
 
     await asyncio.to_thread(cast_all)

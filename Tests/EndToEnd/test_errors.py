@@ -53,9 +53,7 @@ def test_an_unknown_path_is_not_found(gateway, path):
 
 
 def test_a_body_that_is_not_json_is_malformed(gateway):
-    answer = gateway.post(
-        "/polls/", data="{not json", headers={"Content-Type": "application/json"}
-    )
+    answer = gateway.post("/polls/", data="{not json", headers={"Content-Type": "application/json"})
     refused(answer, 400, "malformed_json")
 
 

@@ -86,9 +86,7 @@ def test_a_forged_bearer_is_unauthorized(gateway, poll):
     assert gateway.results(poll)["total"] == 0
 
 
-@pytest.mark.parametrize(
-    "token", ["nonsense", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ."]
-)
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ."])
 def test_a_token_that_nobody_can_check_is_unauthorized(gateway, poll, token):
     refused(gateway.vote(poll, 0, "ada", token=token), 401, "unauthorized")
 

@@ -1,6 +1,7 @@
 """The promises of ARCHITECTURE.md under the worst that a test can do to one gateway."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -8,9 +9,15 @@ from answers import rows
 from follower import Follower
 from live import Viewer, tallies
 from voting import (
-    Ballot, Receipts, ballots_for, cast_over_http, cast_over_websocket, in_threads, join,
+    Ballot,
+    Receipts,
+    cast_over_http,
+    cast_over_websocket,
+    in_threads,
+    join,
     names_until,
-)  # fmt: skip
+    start_voters,
+)
 
 CRASHES = 10
 BALLOTS_BETWEEN_CRASHES = 150
@@ -36,13 +43,7 @@ def test_no_answered_ballot_is_lost_or_doubled_by_crashes(start_gateway):
     gateway = start_gateway()
     poll = gateway.create_poll(["a", "b", "c"])
     stop, receipts = threading.Event(), Receipts()
-    voters = in_threads(
-        *(
-            (cast, gateway, poll, ballots_for(poll, names_until(stop, f"{cast.__name__} {n}")), receipts)
-            for n in range(3)
-            for cast in (cast_over_http, cast_over_websocket)
-        )
-    )  # fmt: skip
+    voters = start_voters(gateway, poll, receipts, partial(names_until, stop), each=3)
     follower = Follower(gateway, poll)
     for _ in range(CRASHES):
         receipts.wait_for(len(receipts.outcomes) + BALLOTS_BETWEEN_CRASHES)
@@ -141,13 +142,7 @@ def test_a_poll_closed_during_votes_counts_what_it_stored_and_never_changes(star
     stop, receipts = threading.Event(), Receipts()
     with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
         viewer.until("snapshot")
-        voters = in_threads(
-            *(
-                (cast, gateway, poll, ballots_for(poll, names_until(stop, f"{cast.__name__} {n}")), receipts)
-                for n in range(2)
-                for cast in (cast_over_http, cast_over_websocket)
-            )
-        )  # fmt: skip
+        voters = start_voters(gateway, poll, receipts, partial(names_until, stop))
         receipts.wait_for(500)
         closed = gateway.close(poll)
         receipts.wait_for(len(receipts.outcomes) + 200)

@@ -9,7 +9,17 @@ from answers import refused, retry_after
 from gateway import limits
 from live import Viewer
 from wire import (
-    BINARY, CONTINUATION, PING, TEXT, Wire, frame, get, post_json, request, text, upgrade,
+    BINARY,
+    CONTINUATION,
+    PING,
+    TEXT,
+    Wire,
+    frame,
+    get,
+    post_json,
+    request,
+    text,
+    upgrade,
 )  # fmt: skip
 
 
@@ -87,7 +97,9 @@ def test_a_body_up_to_its_limit_passes_and_past_it_gets_413(gateway):
 
 
 def test_a_body_is_refused_by_its_announced_length_alone(gateway):
-    head = request("POST /polls/ HTTP/1.1", "Content-Type: application/json", "Content-Length: 2001")
+    head = request(
+        "POST /polls/ HTTP/1.1", "Content-Type: application/json", "Content-Length: 2001"
+    )
     is_answered_and_closed(gateway, head, 413)
 
 

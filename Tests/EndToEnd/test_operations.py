@@ -112,17 +112,18 @@ def test_viewers_of_a_draining_gateway_are_sent_away_each_at_its_own_time(start_
 def test_a_draining_gateway_says_so(start_gateway):
     gateway = start_gateway("--drain", "30s")
     poll = gateway.create_poll()
-    keeper = Viewer(gateway, f"/ws/polls/{poll.id}/")
+    keepers = [Viewer(gateway, f"/ws/polls/{poll.id}/") for _ in range(20)]
     with Wire(gateway) as kept_alive:
         kept_alive.send(get())
         assert kept_alive.answer().status == 200
         gateway.terminate()
-        keeper.until("draining")
+        keepers[0].until("draining")
         assert gateway.ops("GET", "/readyz").status_code == 503
         assert gateway.ops("GET", "/livez").status_code == 200
         assert is_turned_away(gateway, get())
         assert is_turned_away(gateway, upgrade("/ws/"))
-    keeper.socket.close()
+    for keeper in keepers:
+        keeper.socket.close()
     assert gateway.wait(40) == 0
 
 

@@ -55,7 +55,11 @@ def test_every_file_the_page_names_is_served(gateway, page):
         assert answer.content
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         kind = answer.headers["Content-Type"]
-        for suffix, expected in ((".js", "javascript"), (".css", "text/css"), (".svg", "image/svg")):
+        for suffix, expected in (
+            (".js", "javascript"),
+            (".css", "text/css"),
+            (".svg", "image/svg"),
+        ):
             if place.split("?")[0].endswith(suffix):
                 assert expected in kind
 

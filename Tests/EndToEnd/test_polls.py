@@ -227,9 +227,7 @@ def test_a_join_code_leads_a_browser_to_the_page_of_the_poll(gateway, poll):
 
 
 def test_a_join_code_gives_a_program_the_poll(gateway, poll):
-    answer = gateway.get(
-        f"/join/{poll.body['join_code']}", headers={"Accept": "application/json"}
-    )
+    answer = gateway.get(f"/join/{poll.body['join_code']}", headers={"Accept": "application/json"})
     assert answer.status_code == 200
     assert answer.json()["id"] == poll.id
     assert "host_key" not in answer.json()

@@ -28,8 +28,10 @@ def test_results_are_the_tally(gateway, counted):
 
 
 @pytest.mark.parametrize(
-    "way", [{"headers": {"Accept": "text/csv"}}, {"params": {"format": "csv"}}], ids=["Accept", "format"]
-)  # fmt: skip
+    "way",
+    [{"headers": {"Accept": "text/csv"}}, {"params": {"format": "csv"}}],
+    ids=["Accept", "format"],
+)
 def test_results_come_as_csv_to_who_asks_for_it(gateway, counted, way):
     answer = gateway.get(counted.path + "results/", **way)
     assert answer.status_code == 200
@@ -57,7 +59,7 @@ def test_the_total_counts_ballots_and_not_marks(gateway):
 
 def test_every_ballot_is_exported_as_it_was_sent(gateway):
     poll = gateway.create_poll(["a", "b", "c"], kind="multiple")
-    voters = ["plain", "comma, and \"quote\"", "two\nlines", "zoë 🎉", " spaces ", "x" * 200]
+    voters = ["plain", 'comma, and "quote"', "two\nlines", "zoë 🎉", " spaces ", "x" * 200]
     for number, voter in enumerate(voters):
         assert gateway.vote(poll, [0, 2] if number % 2 else [1], voter).status_code == 201
     text = gateway.ballots_csv(poll)

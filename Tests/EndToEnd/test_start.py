@@ -38,7 +38,12 @@ def test_help_names_every_option_and_limit():
 
 @pytest.mark.parametrize(
     "arguments",
-    [("serve", "--no-such-option"), ("no-such-command",), ("serve", "--listen"), ("serve", "extra")],
+    [
+        ("serve", "--no-such-option"),
+        ("no-such-command",),
+        ("serve", "--listen"),
+        ("serve", "extra"),
+    ],
     ids=" ".join,
 )
 def test_a_usage_error_ends_with_64(arguments, tmp_path):
@@ -83,8 +88,11 @@ def test_a_good_configuration_passes_the_check(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("content", [b"this is no database\n" * 100, b"SQLite format 3\0" + b"\xff" * 4080],
-                         ids=["text", "corrupt"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [b"this is no database\n" * 100, b"SQLite format 3\0" + b"\xff" * 4080],
+    ids=["text", "corrupt"],
+)
 def test_a_file_that_is_no_database_is_refused_and_left_alone(content, tmp_path):
     path = tmp_path / "pollstream.db"
     path.write_bytes(content)

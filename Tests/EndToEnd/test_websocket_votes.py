@@ -52,7 +52,8 @@ def test_a_vote_changes_where_the_poll_allows_it(gateway):
     ("make", "code"),
     [
         (lambda gateway: {"poll_id": 987654321, "option_ids": [1]}, "poll_not_found"),
-        (lambda gateway: ballot_of(gateway.create_poll(), option_ids=[987654321]), "option_not_found"),
+        (lambda gateway: ballot_of(gateway.create_poll(), option_ids=[987654321]),
+         "option_not_found"),
         (lambda gateway: ballot_of(closed(gateway)), "poll_closed"),
         (lambda gateway: ballot_of(gateway.create_poll(starts_at=in_the_future(hours=1))),
          "poll_not_open"),

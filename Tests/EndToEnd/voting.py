@@ -87,7 +87,11 @@ def cast_over_http(gateway: Gateway, poll, ballots, receipts: Receipts):
                 connection = connection or http.client.HTTPConnection(
                     *gateway.address, timeout=ANSWER_SECONDS
                 )
-                document = {"poll_id": poll.id, "option_id": ballot.option_id, "voter": ballot.voter}
+                document = {
+                    "poll_id": poll.id,
+                    "option_id": ballot.option_id,
+                    "voter": ballot.voter,
+                }
                 connection.request(
                     "POST", "/votes/", json.dumps(document), {"Content-Type": "application/json"}
                 )
@@ -167,6 +171,24 @@ def in_threads(*calls) -> list[threading.Thread]:
     for thread in threads:
         thread.start()
     return threads
+
+
+def start_voters(gateway: Gateway, poll, receipts: Receipts, names_of, each: int = 2):
+    """Starts `each` threads that vote over HTTP and as many over WebSocket; `names_of(prefix)`
+    gives one thread its voters, whose names begin with a prefix of its own."""
+    return in_threads(
+        *(
+            (
+                cast,
+                gateway,
+                poll,
+                ballots_for(poll, names_of(f"{cast.__name__} {number}")),
+                receipts,
+            )
+            for number in range(each)
+            for cast in (cast_over_http, cast_over_websocket)
+        )
+    )
 
 
 def join(threads, seconds: float = PATIENCE_SECONDS):

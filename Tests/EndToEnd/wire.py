@@ -120,7 +120,7 @@ class Wire:
     def answer(self, to_head=False) -> Answer:
         """The next HTTP answer, parsed strictly."""
         status_line = self.take_line()
-        found = re.fullmatch(rb"HTTP/1\.1 ([1-5]\d\d) [\x20-\x7e]*", status_line)
+        found = re.fullmatch(rb"HTTP/1\.[01] ([1-5]\d\d) [\x20-\x7e]*", status_line)
         assert found, status_line
         fields = {}
         while line := self.take_line():
@@ -218,16 +218,26 @@ def upgrade(path: str, *fields: str, key=None, version="13", method="GET", body=
 
 
 def frame(
-    opcode: int, payload: bytes = b"", *, fin=True, reserved=0, masked=True,
-    mask=b"\x37\xfa\x21\x3d", length_form: int | None = None, announced: int | None = None,
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin=True,
+    reserved=0,
+    masked=True,
+    mask=b"\x37\xfa\x21\x3d",
+    length_form: int | None = None,
+    announced: int | None = None,
 ) -> bytes:
     """A client's frame (RFC 6455, section 5.2), as wrong as asked: `reserved` are RSV1 to RSV3 as
     bits 4, 2, 1; `length_form` forces 0, 126 or 127; `announced` is the length told."""
     count = len(payload) if announced is None else announced
     if length_form is None:
         length_form = 0 if count < 126 else 126 if count < 1 << 16 else 127
-    length = {0: lambda: b"", 126: lambda: struct.pack("!H", count),
-              127: lambda: struct.pack("!Q", count)}[length_form]()
+    length = {
+        0: lambda: b"",
+        126: lambda: struct.pack("!H", count),
+        127: lambda: struct.pack("!Q", count),
+    }[length_form]()
     second = (0x80 if masked else 0) | (length_form or count)
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode, second]) + length
     if not masked:
