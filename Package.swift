@@ -75,6 +75,7 @@ let package = Package(
         tests(of: "Telemetry", ["Threads"]),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Identity", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )
