@@ -72,6 +72,7 @@ let package = Package(
 
         tests(of: "CWire"),
         tests(of: "JSON"),
+        tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
     ],
     cLanguageStandard: .gnu17
 )
