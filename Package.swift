@@ -4,6 +4,7 @@ import PackageDescription
 /// Our own C: GNU C17, every warning an error.
 let cSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
+    .define("NDEBUG", .when(configuration: .release)),
     .unsafeFlags(["-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Werror"]),
     .unsafeFlags(["-O3"], .when(configuration: .release)),
 ]

@@ -145,7 +145,9 @@ void ps_loop_stop(ps_loop *loop);
  * Thread: any, until ps_loop_destroy begins. */
 void ps_loop_wake(ps_loop *loop);
 
-/* Closes everything at once. Thread: any, after ps_loop_run returned. */
+/* Closes everything at once, without callbacks. Topics are destroyed and frames released before.
+ *
+ * Thread: any, after ps_loop_run returned. */
 void ps_loop_destroy(ps_loop *loop);
 
 /* Stops accepting on the public listeners (closes them); HTTP connections close after what they
@@ -258,8 +260,8 @@ size_t ps_frame_bytes(const ps_frame *frame);
  *   state    never skipped, no tick: one behind gets the transition, further behind the snapshot
  *   viewers  newest wins, rides with the next sweep
  *
- * One write carries what a subscriber is owed: tally, then state, then viewers; for a
- * connection with several topics due, all of them. A blocked subscriber holds at most the rest of
+ * One write carries what a subscriber is owed: tally and state in the order in which they were
+ * published, then viewers; for a connection with several topics due, all of them. A blocked subscriber holds at most the rest of
  * one write; what it misses meanwhile is told by its counters alone. */
 
 /* Ownership: caller, until destroy. Returns: NULL without memory. */
@@ -268,8 +270,9 @@ ps_topic *ps_topic_create(ps_loop *loop);
 /* Subscribers are detached without a word. */
 void ps_topic_destroy(ps_topic *topic);
 
-/* Attaches a WebSocket or stream; it owes nothing of what was published before: the caller
- * sends a snapshot itself. Returns: 1, 0 where it was attached already, PS_GONE, PS_FULL. */
+/* Attaches a WebSocket or raw stream; it is owed nothing of what was published before: the caller
+ * sends a snapshot itself. Returns: 1, 0 where it was attached already, PS_GONE, PS_FULL,
+ * PS_WRONG_STATE where the connection cannot be a subscriber. */
 int ps_topic_subscribe(ps_topic *topic, ps_connection_id id);
 
 /* Returns: 1, 0 where it was not attached, PS_GONE. */
@@ -287,8 +290,9 @@ void ps_topic_publish_tally(ps_topic *topic, ps_frame *frame);
 
 /* Offers a change of state. `transition` is for whoever has seen the state before it (it may hold
  * several messages: final tally and state), `snapshot` for whoever missed more. Starts at the end
- * of this turn, tick or not. With `supersedes_tally`, what the tally lane holds is no longer owed
- * to anybody: both frames carry what replaces it. */
+ * of this turn, tick or not, and takes a tally that waits along. With `supersedes_tally`, what the
+ * tally lane holds is no longer owed to anybody: both frames carry what replaces it, and it counts
+ * as conflated. */
 void ps_topic_publish_state(
     ps_topic *topic, ps_frame *transition, ps_frame *snapshot, bool supersedes_tally);
 

@@ -1,0 +1,50 @@
+#include <creactor.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "budget.h"
+
+struct ps_budget {
+    _Atomic uint32_t connections;
+    uint32_t limit;
+};
+
+ps_budget *ps_budget_create(uint32_t connection_limit) {
+    ps_budget *budget = calloc(1, sizeof *budget);
+    if (budget) {
+        budget->limit = connection_limit;
+    }
+    return budget;
+}
+
+void ps_budget_destroy(ps_budget *budget) {
+    free(budget);
+}
+
+uint32_t ps_budget_connections(const ps_budget *budget) {
+    return atomic_load_explicit(&budget->connections, memory_order_relaxed);
+}
+
+bool ps_budget_take(ps_budget *budget) {
+    /* Only the number matters, nothing is published with it: relaxed. */
+    if (atomic_fetch_add_explicit(&budget->connections, 1, memory_order_relaxed) < budget->limit) {
+        return true;
+    }
+    ps_budget_give(budget);
+    return false;
+}
+
+void ps_budget_give(ps_budget *budget) {
+    atomic_fetch_sub_explicit(&budget->connections, 1, memory_order_relaxed);
+}
+
+uint64_t ps_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 0;
+    }
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : soft;
+}

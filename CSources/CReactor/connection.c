@@ -1,0 +1,427 @@
+/* A connection's life.
+ *
+ *   accept                       close asked for, a refusal answered, Connection: close
+ *     │                        ┌───────────────────────────────► FINISHING
+ *     ▼        HTTP, stream    │                                  │ outbox sent: our FIN
+ *   OPEN ──────────────────────┤                                  ▼
+ *     │        WebSocket       │  Close queued    violation:    LINGERING
+ *     │                        └─► CLOSING ──────FINISHING──►     │ peer's FIN, or
+ *     │                              │ both Close frames sent     │ close_timeout, or too much
+ *     │ FIN, RST, write error,       │ and received, or           │ input
+ *     │ idle, silent                 ▼ close_timeout              ▼
+ *     └──────────────────────────► DOOMED ◄───────────────────────┘
+ *                                    │ end of the turn: leaves its topics, on_close
+ *                                    ▼
+ *                                  CLOSED ── uv_close is done ──► FREE, next generation
+ *
+ * Only OPEN is found by its id. Nothing but the end of a turn goes from DOOMED to CLOSED, so a
+ * connection outlives every call and callback in which it fails. */
+#include "connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "outbox.h"
+
+enum {
+    STREAM_INBOX_BYTES = 16 << 10, /* requests that may wait behind a stream */
+    LINGER_BYTES = 1 << 20,        /* thrown away after our FIN; more is answered by RST */
+};
+
+static _Atomic uint64_t *gauge_of(ps_loop *loop, uint8_t kind) {
+    switch (kind) {
+    case PS_KIND_HTTP:
+        return &loop->counters[offsetof(ps_statistics, http_connections) / sizeof(uint64_t)];
+    case PS_KIND_WEBSOCKET:
+        return &loop->counters[offsetof(ps_statistics, websocket_connections) / sizeof(uint64_t)];
+    default:
+        return &loop->counters[offsetof(ps_statistics, stream_connections) / sizeof(uint64_t)];
+    }
+}
+
+void ps_connection_set_kind(ps_loop *loop, ps_connection *connection, uint8_t kind) {
+    ps_counter_add(gauge_of(loop, connection->kind), UINT64_MAX); /* one less */
+    connection->kind = kind;
+    ps_counter_add(gauge_of(loop, kind), 1);
+}
+
+/* ---- Reading ---- */
+
+static bool wants_input(const ps_loop *loop, const ps_connection *connection) {
+    if (connection->flags & PS_FLAG_PEER_FINISHED) {
+        return false;
+    }
+    switch (connection->state) {
+    case PS_STATE_OPEN:
+        switch (connection->kind) {
+        case PS_KIND_HTTP:
+            return ps_http_may_read(loop, connection);
+        case PS_KIND_WEBSOCKET:
+            return true;
+        default: /* to see its FIN */
+            return ps_inbox_count(connection) < STREAM_INBOX_BYTES;
+        }
+    case PS_STATE_CLOSING:
+    case PS_STATE_LINGERING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Feeds input to the protocol. `*count` bytes at first; on return, what was not taken is
+ * [result, *count). */
+static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t *count) {
+    size_t used = 0;
+    while (used < *count) {
+        size_t rest = *count - used;
+        size_t taken = 0;
+        if (connection->state == PS_STATE_OPEN && connection->kind == PS_KIND_HTTP) {
+            taken = ps_http_take(loop, connection, bytes + used, &rest);
+            *count = used + rest;
+        } else if (
+            connection->kind == PS_KIND_WEBSOCKET
+            && (connection->state == PS_STATE_OPEN || connection->state == PS_STATE_CLOSING)) {
+            taken = ps_ws_take(loop, connection, bytes + used, rest);
+        } else if (connection->state != PS_STATE_OPEN) {
+            return *count; /* nobody is interested any more */
+        }
+        if (taken == 0) {
+            break;
+        }
+        used += taken;
+    }
+    return used;
+}
+
+static void see_fin(ps_loop *loop, ps_connection *connection) {
+    bool owes = ps_http_unanswered(connection) > 0 || connection->outbox
+        || (connection->kind == PS_KIND_STREAM && connection->rare->stream.chunked);
+    if (connection->state != PS_STATE_OPEN || connection->kind == PS_KIND_WEBSOCKET || !owes) {
+        ps_connection_doom(loop, connection);
+    }
+}
+
+/* After input, and after anything that lets more of it be read. */
+static void settle_input(ps_loop *loop, ps_connection *connection) {
+    if (connection->state >= PS_STATE_DOOMED) {
+        return;
+    }
+    ps_rare_settle(connection);
+    if (connection->flags & PS_FLAG_PEER_FINISHED) {
+        see_fin(loop, connection);
+    }
+    ps_connection_watch(loop, connection);
+}
+
+static void take_inbox(ps_loop *loop, ps_connection *connection) {
+    struct ps_rare *rare = connection->rare;
+    size_t count = rare->inbox_count;
+    size_t used = take(loop, connection, rare->inbox, &count);
+    rare->inbox_count = (uint32_t)count;
+    ps_inbox_consume(rare, used);
+}
+
+static void take_buffer(
+    ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t count) {
+    size_t used = take(loop, connection, bytes, &count);
+    if (used < count && connection->state < PS_STATE_DOOMED
+        && !ps_inbox_append(connection, bytes + used, count - used)) {
+        ps_connection_doom(loop, connection);
+    }
+}
+
+static void throw_away(ps_loop *loop, ps_connection *connection, size_t count) {
+    connection->discarded += (uint32_t)count;
+    if (connection->discarded > LINGER_BYTES) {
+        ps_connection_reset(loop, connection);
+    }
+}
+
+static void read_some(ps_loop *loop, ps_connection *connection) {
+    bool has_inbox = ps_inbox_count(connection) > 0 && connection->state != PS_STATE_LINGERING;
+    uint8_t *into = loop->read_buffer;
+    size_t room = PS_READ_BUFFER_BYTES;
+    if (has_inbox) {
+        struct ps_rare *rare = connection->rare;
+        if (!ps_inbox_reserve(rare, 1)) {
+            ps_connection_doom(loop, connection);
+            return;
+        }
+        into = rare->inbox + rare->inbox_count;
+        room = rare->inbox_capacity - rare->inbox_count;
+        room = room < PS_READ_BUFFER_BYTES ? room : PS_READ_BUFFER_BYTES;
+    }
+    ssize_t count = recv(ps_connection_fd(connection), into, room, MSG_DONTWAIT);
+    if (count < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+            ps_connection_doom(loop, connection);
+        }
+        return;
+    }
+    PS_COUNT(loop, bytes_received, (uint64_t)count);
+    if (count == 0) {
+        connection->flags |= PS_FLAG_PEER_FINISHED;
+    } else if (connection->state == PS_STATE_LINGERING) {
+        throw_away(loop, connection, (size_t)count);
+        return;
+    } else {
+        if (connection->kind == PS_KIND_WEBSOCKET) {
+            connection->heard = loop->wheel.now;
+        }
+        if (has_inbox) {
+            connection->rare->inbox_count += (uint32_t)count;
+            take_inbox(loop, connection);
+        } else {
+            take_buffer(loop, connection, loop->read_buffer, (size_t)count);
+        }
+    }
+    settle_input(loop, connection);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+    ps_loop *loop = poll->loop->data;
+    ps_connection *connection = (ps_connection *)poll;
+    ps_loop_enter(loop);
+    if (status < 0) {
+        /* libuv stops the handle at EPOLLERR: the socket has failed. */
+        connection->flags &= (uint16_t)~(PS_FLAG_WATCHES_READ | PS_FLAG_WATCHES_WRITE);
+        ps_connection_doom(loop, connection);
+        return;
+    }
+    if (events & UV_WRITABLE && connection->state < PS_STATE_DOOMED) {
+        connection->flags &= (uint16_t)~PS_FLAG_BLOCKED;
+        ps_connection_flush(loop, connection);
+        ps_connection_watch(loop, connection);
+    }
+    if (events & UV_READABLE && connection->state < PS_STATE_DOOMED
+        && wants_input(loop, connection)) {
+        read_some(loop, connection);
+    }
+}
+
+void ps_connection_watch(ps_loop *loop, ps_connection *connection) {
+    if (connection->state >= PS_STATE_DOOMED) {
+        return;
+    }
+    uint16_t wanted = wants_input(loop, connection) ? PS_FLAG_WATCHES_READ : 0;
+    wanted |= connection->flags & PS_FLAG_BLOCKED ? PS_FLAG_WATCHES_WRITE : 0;
+    uint16_t both = PS_FLAG_WATCHES_READ | PS_FLAG_WATCHES_WRITE;
+    if ((connection->flags & both) == wanted) {
+        return;
+    }
+    connection->flags = (uint16_t)((connection->flags & ~both) | wanted);
+    if (wanted == 0) {
+        uv_poll_stop(&connection->poll);
+        return;
+    }
+    int events = (wanted & PS_FLAG_WATCHES_READ ? UV_READABLE : 0)
+        | (wanted & PS_FLAG_WATCHES_WRITE ? UV_WRITABLE : 0);
+    if (uv_poll_start(&connection->poll, events, on_ready) != 0) {
+        ps_connection_doom(loop, connection);
+    }
+}
+
+/* ---- Opening ---- */
+
+static void store_peer(ps_connection *connection, const struct sockaddr *address) {
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
+        memcpy(connection->peer_address, &ipv6->sin6_addr, 16);
+        connection->peer_port = ntohs(ipv6->sin6_port);
+    } else {
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
+        memset(connection->peer_address + 10, 0xff, 2); /* RFC 4291 §2.5.5.2 */
+        memcpy(connection->peer_address + 12, &ipv4->sin_addr, 4);
+        connection->peer_port = ntohs(ipv4->sin_port);
+    }
+}
+
+bool ps_connection_open(ps_loop *loop, int fd, bool is_ops, const void *peer_sockaddr) {
+    ps_connection *connection = ps_slot_take(loop);
+    if (!connection) {
+        return false;
+    }
+    if (uv_poll_init(&loop->uv, &connection->poll, fd) != 0) {
+        ps_slot_free(loop, connection);
+        return false;
+    }
+    /* Answers leave whole at the end of a turn: waiting for more bytes only adds latency. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    connection->state = PS_STATE_OPEN;
+    connection->kind = PS_KIND_HTTP;
+    connection->flags = is_ops ? PS_FLAG_OPS : 0;
+    store_peer(connection, peer_sockaddr);
+    ps_counter_add(gauge_of(loop, PS_KIND_HTTP), 1);
+    PS_COUNT(loop, accepted, 1);
+    ps_deadline_set(loop, connection, PS_DEADLINE_IDLE, loop->settings.idle_timeout_ms);
+    ps_connection_watch(loop, connection);
+    return true;
+}
+
+/* ---- Closing ---- */
+
+void ps_connection_doom(ps_loop *loop, ps_connection *connection) {
+    if (connection->state >= PS_STATE_DOOMED) {
+        return;
+    }
+    connection->state = PS_STATE_DOOMED;
+    ps_connection_add_todo(loop, connection, PS_TODO_CLOSE);
+}
+
+void ps_connection_reset(ps_loop *loop, ps_connection *connection) {
+    connection->flags |= PS_FLAG_RESET;
+    ps_connection_doom(loop, connection);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    ps_loop *loop = handle->loop->data;
+    ps_slot_free(loop, (ps_connection *)handle);
+}
+
+/* Frees everything but the slot, which is libuv's until on_closed. */
+static void close_descriptor(ps_loop *loop, ps_connection *connection) {
+    int fd = ps_connection_fd(connection);
+    if (connection->flags & PS_FLAG_RESET) {
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    ps_topic_leave_all(loop, connection);
+    ps_deadline_unlink(loop, connection);
+    ps_outbox_release(loop, connection);
+    ps_rare_free(connection, loop->settings.pipeline_count);
+    ps_connection_mark(loop, connection);
+    ps_counter_add(gauge_of(loop, connection->kind), UINT64_MAX); /* one less */
+    PS_COUNT(loop, closed, 1);
+    if (!(connection->flags & PS_FLAG_OPS)) {
+        ps_budget_give(loop->settings.budget);
+    }
+    connection->state = PS_STATE_CLOSED;
+    uv_close((uv_handle_t *)&connection->poll, on_closed);
+    close(fd); /* after uv_close, which takes it out of the kernel's set */
+}
+
+static void end(ps_loop *loop, ps_connection *connection) {
+    ps_connection_id id = ps_connection_id_of(connection);
+    uint8_t kind = connection->kind;
+    bool tell = kind != PS_KIND_HTTP || ps_http_unanswered(connection) > 0;
+    close_descriptor(loop, connection);
+    if (tell) {
+        loop->callbacks.on_close(loop->context, id, kind);
+    }
+}
+
+void ps_connection_abandon(ps_loop *loop, ps_connection *connection) {
+    if (connection->state < PS_STATE_CLOSED && connection->state != PS_STATE_FREE) {
+        close_descriptor(loop, connection);
+    }
+}
+
+void ps_connection_finish(ps_loop *loop, ps_connection *connection) {
+    if (connection->state >= PS_STATE_FINISHING) {
+        return;
+    }
+    ps_topic_leave_all(loop, connection);
+    connection->state = PS_STATE_FINISHING;
+    ps_deadline_clear(connection);
+    if (connection->kind == PS_KIND_WEBSOCKET) {
+        ps_deadline_set(loop, connection, PS_DEADLINE_CLOSE, loop->settings.close_timeout_ms);
+    }
+    if (!connection->outbox) {
+        ps_connection_drained(loop, connection);
+    }
+}
+
+/* Our FIN first, so that the peer reads what we sent: closing with unread input would answer it
+ * with RST, which may destroy our last words on their way (RFC 9112 §9.6). */
+static void linger(ps_loop *loop, ps_connection *connection) {
+    if (connection->flags & PS_FLAG_PEER_FINISHED
+        || shutdown(ps_connection_fd(connection), SHUT_WR) != 0) {
+        ps_connection_doom(loop, connection);
+        return;
+    }
+    connection->state = PS_STATE_LINGERING;
+    connection->discarded = 0;
+    ps_deadline_set(loop, connection, PS_DEADLINE_CLOSE, loop->settings.close_timeout_ms);
+    ps_connection_watch(loop, connection);
+}
+
+void ps_connection_drained(ps_loop *loop, ps_connection *connection) {
+    switch (connection->state) {
+    case PS_STATE_OPEN:
+        if (connection->kind == PS_KIND_HTTP
+            && (connection->rare || connection->flags & PS_FLAG_PEER_FINISHED
+                || !(connection->flags & PS_FLAG_WATCHES_READ))) {
+            ps_connection_add_todo(loop, connection, PS_TODO_RESUME);
+        }
+        break;
+    case PS_STATE_FINISHING:
+        linger(loop, connection);
+        break;
+    default:
+        break;
+    }
+}
+
+void ps_connection_begin_close(
+    ps_loop *loop, ps_connection *connection, uint16_t code, const char *reason) {
+    if (connection->kind != PS_KIND_WEBSOCKET) {
+        ps_connection_finish(loop, connection);
+        return;
+    }
+    /* What its topics published before the close leaves before it. */
+    if (connection->subscription_count > 0) {
+        ps_connection_flush(loop, connection);
+    }
+    ps_ws_begin_close(loop, connection, code, reason);
+}
+
+/* ---- Work owed ---- */
+
+void ps_connection_add_todo(ps_loop *loop, ps_connection *connection, uint8_t todo) {
+    connection->todo |= todo;
+    if (!(connection->flags & PS_FLAG_LISTED)) {
+        connection->flags |= PS_FLAG_LISTED;
+        ps_slot_list_append(loop, &loop->todo, connection, offsetof(ps_connection, todo_next));
+    }
+}
+
+static void run_todo_of(ps_loop *loop, ps_connection *connection, uint8_t todo) {
+    if (todo & PS_TODO_EXPIRE && connection->state < PS_STATE_DOOMED) {
+        ps_deadline_expire(loop, connection);
+    }
+    if (todo & PS_TODO_WRITABLE && connection->state == PS_STATE_OPEN
+        && connection->kind == PS_KIND_STREAM) {
+        connection->rare->stream.was_full = false;
+        loop->callbacks.on_writable(loop->context, ps_connection_id_of(connection));
+    }
+    if (todo & PS_TODO_RESUME && connection->state < PS_STATE_DOOMED) {
+        if (ps_inbox_count(connection) > 0) {
+            take_inbox(loop, connection);
+        }
+        settle_input(loop, connection);
+    }
+    if (todo & PS_TODO_CLOSE) {
+        end(loop, connection);
+    }
+}
+
+void ps_connection_run_todo(ps_loop *loop) {
+    /* Whoever is listed from here on waits for the next turn. */
+    uint32_t next = loop->todo.first;
+    loop->todo = (struct ps_slot_list){0};
+    while (next != 0) {
+        ps_connection *connection = ps_slot_at(loop, next - 1);
+        next = connection->todo_next;
+        uint8_t todo = connection->todo;
+        connection->todo = 0;
+        connection->todo_next = 0;
+        connection->flags &= (uint16_t)~PS_FLAG_LISTED;
+        run_todo_of(loop, connection, todo);
+    }
+}

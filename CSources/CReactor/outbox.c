@@ -1,0 +1,367 @@
+#include "outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fanout.h"
+
+enum {
+    SPARE_COUNT = 64,          /* outboxes kept for the next turn */
+    SPARE_BYTES = 16 << 10,    /* of a buffer that is kept with them */
+    BYTES_MIN = 512,
+    SEGMENTS_MIN = 4,
+    IOV_COUNT = 64,            /* segments in one write */
+    DUE_COUNT = 64,            /* frames of topics in one write */
+};
+
+static ps_outbox *outbox_of(ps_loop *loop, ps_connection *connection) {
+    if (connection->outbox) {
+        return connection->outbox;
+    }
+    ps_outbox *outbox = loop->spare_outboxes;
+    if (outbox) {
+        loop->spare_outboxes = outbox->next_spare;
+        loop->spare_outbox_count--;
+    } else {
+        outbox = calloc(1, sizeof *outbox);
+        if (!outbox) {
+            ps_connection_doom(loop, connection);
+            return NULL;
+        }
+    }
+    outbox->progress = loop->wheel.now;
+    connection->outbox = outbox;
+    ps_connection_mark(loop, connection);
+    return outbox;
+}
+
+static void outbox_free(ps_outbox *outbox) {
+    free(outbox->bytes);
+    free(outbox->segments);
+    free(outbox);
+}
+
+void ps_outbox_destroy_spares(ps_loop *loop) {
+    while (loop->spare_outboxes) {
+        ps_outbox *outbox = loop->spare_outboxes;
+        loop->spare_outboxes = outbox->next_spare;
+        outbox_free(outbox);
+    }
+}
+
+void ps_outbox_release(ps_loop *loop, ps_connection *connection) {
+    ps_outbox *outbox = connection->outbox;
+    if (!outbox) {
+        return;
+    }
+    connection->outbox = NULL;
+    for (uint32_t i = outbox->first; i < outbox->last; i++) {
+        if (outbox->segments[i].frame) {
+            ps_frame_release(outbox->segments[i].frame);
+        }
+    }
+    if (loop->spare_outbox_count == SPARE_COUNT) {
+        outbox_free(outbox);
+        return;
+    }
+    if (outbox->capacity > SPARE_BYTES) {
+        free(outbox->bytes);
+        outbox->bytes = NULL;
+        outbox->capacity = 0;
+    }
+    outbox->start = outbox->end = outbox->first = outbox->last = outbox->waiting = 0;
+    outbox->next_spare = loop->spare_outboxes;
+    loop->spare_outboxes = outbox;
+    loop->spare_outbox_count++;
+}
+
+/* Room for one more segment at the end. */
+static bool reserve_segment(ps_outbox *outbox) {
+    if (outbox->last < outbox->segment_capacity) {
+        return true;
+    }
+    if (outbox->first > outbox->segment_capacity / 2) {
+        uint32_t count = outbox->last - outbox->first;
+        memmove(
+            outbox->segments, outbox->segments + outbox->first, count * sizeof *outbox->segments);
+        outbox->first = 0;
+        outbox->last = count;
+        return true;
+    }
+    uint32_t capacity = outbox->segment_capacity ? outbox->segment_capacity * 2 : SEGMENTS_MIN;
+    struct ps_segment *segments = realloc(outbox->segments, capacity * sizeof *segments);
+    if (!segments) {
+        return false;
+    }
+    outbox->segments = segments;
+    outbox->segment_capacity = capacity;
+    return true;
+}
+
+static bool reserve_bytes(ps_outbox *outbox, size_t count) {
+    if (count <= outbox->capacity - outbox->end) {
+        return true;
+    }
+    uint32_t unsent = outbox->end - outbox->start;
+    if (count > UINT32_MAX / 4 || unsent > UINT32_MAX / 4) {
+        return false; /* far beyond every limit */
+    }
+    if (outbox->start > 0) {
+        memmove(outbox->bytes, outbox->bytes + outbox->start, unsent);
+        outbox->start = 0;
+        outbox->end = unsent;
+    }
+    if (count <= outbox->capacity - unsent) {
+        return true;
+    }
+    uint32_t capacity = outbox->capacity ? outbox->capacity : BYTES_MIN;
+    while (capacity - unsent < count) {
+        capacity *= 2;
+    }
+    uint8_t *bytes = realloc(outbox->bytes, capacity);
+    if (!bytes) {
+        return false;
+    }
+    outbox->bytes = bytes;
+    outbox->capacity = capacity;
+    return true;
+}
+
+static void make_dirty(ps_loop *loop, ps_connection *connection) {
+    if (connection->flags & (PS_FLAG_DIRTY | PS_FLAG_BLOCKED)) {
+        return; /* on the list, or sent when writable */
+    }
+    connection->flags |= PS_FLAG_DIRTY;
+    ps_slot_list_append(loop, &loop->dirty, connection, offsetof(ps_connection, dirty_next));
+}
+
+uint8_t *ps_outbox_extend(ps_loop *loop, ps_connection *connection, size_t count) {
+    ps_outbox *outbox = outbox_of(loop, connection);
+    if (!outbox) {
+        return NULL;
+    }
+    if (!reserve_bytes(outbox, count) || !reserve_segment(outbox)) {
+        ps_connection_doom(loop, connection);
+        return NULL;
+    }
+    struct ps_segment *last =
+        outbox->last > outbox->first ? &outbox->segments[outbox->last - 1] : NULL;
+    if (!last || last->frame) {
+        last = &outbox->segments[outbox->last++];
+        *last = (struct ps_segment){0};
+    }
+    uint8_t *room = outbox->bytes + outbox->end;
+    last->count += (uint32_t)count;
+    outbox->end += (uint32_t)count;
+    outbox->waiting += (uint32_t)count;
+    make_dirty(loop, connection);
+    return room;
+}
+
+void ps_outbox_shorten(ps_connection *connection, size_t count) {
+    ps_outbox *outbox = connection->outbox;
+    assert(outbox->segments[outbox->last - 1].count >= count);
+    outbox->segments[outbox->last - 1].count -= (uint32_t)count;
+    outbox->end -= (uint32_t)count;
+    outbox->waiting -= (uint32_t)count;
+}
+
+bool ps_outbox_append(
+    ps_loop *loop, ps_connection *connection, const void *bytes, size_t count) {
+    if (count == 0) {
+        return true;
+    }
+    uint8_t *room = ps_outbox_extend(loop, connection, count);
+    if (!room) {
+        return false;
+    }
+    memcpy(room, bytes, count);
+    return true;
+}
+
+bool ps_outbox_append_frame(
+    ps_loop *loop, ps_connection *connection, ps_frame *frame, uint32_t offset) {
+    ps_outbox *outbox = outbox_of(loop, connection);
+    if (!outbox) {
+        return false;
+    }
+    if (!reserve_segment(outbox)) {
+        ps_connection_doom(loop, connection);
+        return false;
+    }
+    ps_frame_retain(frame);
+    outbox->segments[outbox->last++] = (struct ps_segment){
+        .frame = frame, .offset = offset, .count = frame->count - offset};
+    outbox->waiting += frame->count - offset;
+    make_dirty(loop, connection);
+    return true;
+}
+
+bool ps_outbox_has_room(ps_loop *loop, ps_connection *connection) {
+    if (ps_outbox_waiting(connection) < loop->settings.outbox_bytes) {
+        return true;
+    }
+    /* A burst within one turn is not the peer's fault: only what the kernel refuses counts. */
+    if (!(connection->flags & PS_FLAG_BLOCKED)) {
+        ps_connection_flush(loop, connection);
+    }
+    return ps_outbox_waiting(connection) < loop->settings.outbox_bytes;
+}
+
+void ps_connection_block(ps_loop *loop, ps_connection *connection) {
+    if (!(connection->flags & PS_FLAG_BLOCKED)) {
+        connection->flags |= PS_FLAG_BLOCKED;
+        PS_COUNT(loop, sends_blocked, 1);
+    }
+    if (!outbox_of(loop, connection)) { /* it remembers since when */
+        return;
+    }
+    connection->outbox->progress = loop->wheel.now;
+    ps_connection_mark(loop, connection);
+    ps_deadline_arm(loop, connection);
+    ps_connection_watch(loop, connection);
+}
+
+/* Describes what waits, as far as `iov` reaches. Returns the number of iovecs. */
+static size_t gather(const ps_outbox *outbox, struct iovec *iov) {
+    size_t count = 0;
+    uint8_t *own = outbox->bytes + outbox->start;
+    for (uint32_t i = outbox->first; i < outbox->last && count < IOV_COUNT; i++) {
+        const struct ps_segment *segment = &outbox->segments[i];
+        uint8_t *start = segment->frame ? segment->frame->bytes + segment->offset : own;
+        own += segment->frame ? 0 : segment->count;
+        iov[count++] = (struct iovec){.iov_base = start, .iov_len = segment->count};
+    }
+    return count;
+}
+
+/* Forgets the first `count` bytes. */
+static void consume(ps_outbox *outbox, size_t count) {
+    outbox->waiting -= (uint32_t)count;
+    while (count > 0) {
+        struct ps_segment *segment = &outbox->segments[outbox->first];
+        uint32_t taken = count < segment->count ? (uint32_t)count : segment->count;
+        if (segment->frame) {
+            segment->offset += taken;
+        } else {
+            outbox->start += taken;
+        }
+        segment->count -= taken;
+        count -= taken;
+        if (segment->count == 0) {
+            if (segment->frame) {
+                ps_frame_release(segment->frame);
+            }
+            outbox->first++;
+        }
+    }
+    if (outbox->waiting == 0) {
+        outbox->start = outbox->end = outbox->first = outbox->last = 0;
+    }
+}
+
+/* One write. Returns bytes taken; -1 where the connection is blocked or doomed by it. */
+static ssize_t write_once(
+    ps_loop *loop, ps_connection *connection, struct iovec *iov, size_t iov_count) {
+    for (;;) {
+        ssize_t taken;
+        if (iov_count == 1) {
+            taken = send(
+                ps_connection_fd(connection), iov->iov_base, iov->iov_len,
+                MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else {
+            struct msghdr message = {.msg_iov = iov, .msg_iovlen = iov_count};
+            taken = sendmsg(ps_connection_fd(connection), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+        PS_COUNT(loop, sends, 1);
+        if (taken >= 0) {
+            PS_COUNT(loop, bytes_sent, (uint64_t)taken);
+            return taken;
+        }
+        if (errno == EINTR) {
+            continue;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            ps_connection_block(loop, connection);
+        } else {
+            ps_connection_doom(loop, connection);
+        }
+        return -1;
+    }
+}
+
+void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
+    if (connection->state >= PS_STATE_LINGERING || connection->flags & PS_FLAG_BLOCKED) {
+        return;
+    }
+    if (connection->kind == PS_KIND_WEBSOCKET) {
+        ps_ws_release_pong(loop, connection);
+    }
+    for (;;) {
+        struct iovec iov[IOV_COUNT + DUE_COUNT];
+        struct ps_due due[DUE_COUNT];
+        ps_outbox *outbox = connection->outbox;
+        size_t iov_count = outbox ? gather(outbox, iov) : 0;
+        size_t due_count = 0;
+        bool gathered_all = !outbox || outbox->last - outbox->first == iov_count;
+        if (gathered_all && connection->subscription_count > 0) {
+            due_count = ps_fanout_due(connection, due, DUE_COUNT);
+            for (size_t i = 0; i < due_count; i++) {
+                iov[iov_count + i] = (struct iovec){
+                    .iov_base = due[i].frame->bytes, .iov_len = due[i].frame->count};
+            }
+        }
+        size_t offered = 0;
+        for (size_t i = 0; i < iov_count + due_count; i++) {
+            offered += iov[i].iov_len;
+        }
+        if (offered == 0) {
+            break;
+        }
+        ssize_t taken = write_once(loop, connection, iov, iov_count + due_count);
+        if (taken < 0) {
+            return;
+        }
+        size_t rest = (size_t)taken;
+        if (outbox) {
+            size_t own = rest < outbox->waiting ? rest : outbox->waiting;
+            consume(outbox, own);
+            rest -= own;
+        }
+        ps_fanout_taken(loop, connection, due, due_count, rest);
+        if (connection->kind == PS_KIND_STREAM) {
+            ps_stream_notice_room(loop, connection);
+        }
+        if ((size_t)taken < offered) {
+            if (connection->state < PS_STATE_LINGERING) {
+                ps_connection_block(loop, connection);
+            }
+            return;
+        }
+        if (gathered_all && due_count < DUE_COUNT) {
+            break;
+        }
+    }
+    if (connection->outbox) {
+        ps_outbox_release(loop, connection);
+        ps_connection_mark(loop, connection);
+    }
+    ps_connection_drained(loop, connection);
+}
+
+void ps_outbox_flush_dirty(ps_loop *loop) {
+    /* A flush makes nothing dirty: what it leaves behind is blocked. */
+    uint32_t next = loop->dirty.first;
+    loop->dirty = (struct ps_slot_list){0};
+    while (next != 0) {
+        ps_connection *connection = ps_slot_at(loop, next - 1);
+        next = connection->dirty_next;
+        connection->dirty_next = 0;
+        connection->flags &= (uint16_t)~PS_FLAG_DIRTY;
+        if (connection->outbox) {
+            ps_connection_flush(loop, connection);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/* The unsent bytes of one connection: copies of its own in one growable buffer, and references to
+ * frames that many share, in the order in which they leave. */
+#ifndef PS_OUTBOX_H
+#define PS_OUTBOX_H
+
+#include "connection.h"
+
+struct ps_frame {
+    ps_loop *loop;
+    uint32_t references;
+    uint32_t count;
+    uint8_t bytes[];
+};
+
+struct ps_segment {
+    ps_frame *frame; /* NULL: the outbox's own bytes, in order */
+    uint32_t offset; /* of the frame's first unsent byte */
+    uint32_t count;  /* unsent bytes */
+};
+
+struct ps_outbox {
+    uint8_t *bytes; /* own bytes: [start, end) are unsent */
+    struct ps_segment *segments; /* [first, last) are unsent */
+    ps_outbox *next_spare;
+    uint32_t start, end, capacity;
+    uint32_t first, last, segment_capacity;
+    uint32_t waiting;  /* unsent bytes, all in all */
+    uint32_t progress; /* step of the wheel when the peer last took a byte */
+};
+
+static inline uint32_t ps_outbox_waiting(const ps_connection *connection) {
+    return connection->outbox ? connection->outbox->waiting : 0;
+}
+
+/* Room for `count` bytes at the end of what waits, to be filled before the next call. The outbox
+ * leaves at the end of this turn. Returns NULL without memory; the connection is doomed then. */
+uint8_t *ps_outbox_extend(ps_loop *loop, ps_connection *connection, size_t count);
+
+/* Gives back what the last extend did not need. */
+void ps_outbox_shorten(ps_connection *connection, size_t count);
+
+bool ps_outbox_append(
+    ps_loop *loop, ps_connection *connection, const void *bytes, size_t count);
+
+/* Takes a reference of its own. */
+bool ps_outbox_append_frame(
+    ps_loop *loop, ps_connection *connection, ps_frame *frame, uint32_t offset);
+
+/* Whether another answer may be added; sends what waits first, if that may help. */
+bool ps_outbox_has_room(ps_loop *loop, ps_connection *connection);
+
+/* Sends what waits, and with it what the connection is owed by its topics, in as few writes as
+ * there are iovecs for. Calls: nothing. */
+void ps_connection_flush(ps_loop *loop, ps_connection *connection);
+
+/* The kernel takes no more: wait for writability. */
+void ps_connection_block(ps_loop *loop, ps_connection *connection);
+
+/* Sends all dirty outboxes: the end of a turn. */
+void ps_outbox_flush_dirty(ps_loop *loop);
+
+/* Forgets what waits. */
+void ps_outbox_release(ps_loop *loop, ps_connection *connection);
+void ps_outbox_destroy_spares(ps_loop *loop);
+
+#endif
