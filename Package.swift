@@ -81,6 +81,7 @@ let package = Package(
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Identity", ["Polls"]),
         tests(of: "PollStream"),
+        tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
     ],
     cLanguageStandard: .gnu17
 )
