@@ -75,7 +75,7 @@ let package = Package(
         .executableTarget(
             name: "PollStream",
             dependencies: [
-                "Polls", "Identity", "Telemetry", "Reactor", "Gateway", "Store", "Ledger",
+                "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store", "Ledger",
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -88,6 +88,7 @@ let package = Package(
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Identity", ["Polls"]),
+        tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
     ],
     cLanguageStandard: .gnu17

@@ -48,6 +48,12 @@ package final class Gateway {
         knownBallots = KnownBallots(limit: settings.knownBallotCount)
     }
 
+    deinit {
+        // Topics and frames go before the loop that they belong to.
+        boards = BoardTable(settings: settings)
+        retiredTopics = RetiredTopics()
+    }
+
     /// - Returns: the inbox through which other threads reach this loop.
     package func attach(to loop: Loop) -> Inbox<LoopMessage> {
         self.loop = loop

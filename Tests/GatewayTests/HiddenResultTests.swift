@@ -1,0 +1,93 @@
+import Foundation
+import Polls
+import Testing
+
+@testable import Gateway
+
+/// Who sees the counts of polls that do not show them to everybody.
+@Suite(.serialized) struct HiddenResultTests {
+    @Test
+    func `a vote shows the counts to all sockets of its voter, on all loops, and to nobody else`() {
+        let front = TestFront(
+            loops: 2, polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
+        let mine = (0...1).map { TestSocket(front, loop: $0, "/ws/polls/1/?voter=1") }
+        let stream = TestSocket(front, loop: 1, "/polls/1/events/?voter=1", upgrades: false)
+        let other = TestSocket(front, "/ws/polls/1/?voter=2")
+        for socket in mine + [other] { #expect(socket.next().total == nil) }
+        #expect(stream.nextEvent() == ["retry: 2000"])
+        #expect(stream.nextEvent().first == "event: snapshot")
+        mine[0].send(#"{"type":"vote","poll_id":1,"option_ids":[10]}"#)
+        let ack = mine[0].next()
+        #expect(ack.type == "ack" && ack.revision == 10)
+        for socket in mine { #expect(socket.next().total == 5) }
+        #expect(stream.nextEvent().prefix(2) == ["event: snapshot", "id: 10"])
+        front.rooms.castElsewhere(1, in: PollID(1)!)
+        for socket in mine { #expect(socket.next().counts == [5, 1]) }
+        #expect(stream.nextEvent().prefix(2) == ["event: tally", "id: 11"])
+        #expect(other.next(milliseconds: 100).isEmpty)
+        front.rooms.closePoll(PollID(1)!)
+        #expect(other.next().counts == [5, 1])
+    }
+
+    @Test func `who has voted before sees the counts when it comes again`() {
+        let front = TestFront(
+            loops: 2, polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
+        let first = TestSocket(front, "/ws/?voter=1")
+        first.send(#"{"type":"vote","poll_id":1,"option_ids":[10]}"#)
+        #expect(first.next().type == "ack")
+        // Known at once where it was answered.
+        let again = TestSocket(front, "/ws/polls/1/?voter=1")
+        #expect(again.next().total == 5)
+        // A gateway that never heard of it asks.
+        let elsewhere = TestFront(polls: [])
+        _ = elsewhere
+        front.rooms.change(PollID(1)!, .edited) { $0.title = "edited" }
+        let stranger = TestSocket(front, loop: 1, "/ws/polls/1/?voter=3")
+        #expect(stranger.next().total == nil)
+        #expect(stranger.next(milliseconds: 100).isEmpty)
+    }
+
+    @Test func `a name that votes opens the socket that it voted on`() {
+        let front = TestFront(polls: [makeRecord(1, results: .afterVote, counts: [3, 1])])
+        let socket = TestSocket(front, "/ws/polls/1/")
+        #expect(socket.next().total == nil)
+        socket.send(#"{"type":"vote","poll_id":1,"option_ids":[10],"voter":"Ada"}"#)
+        #expect(socket.next().type == "ack")
+        #expect(socket.next().total == 5)
+    }
+
+    @Test func `the host key opens its poll`() {
+        let front = TestFront(polls: [
+            makeRecord(1, results: .afterClose, counts: [3, 1]),
+            makeRecord(2, results: .afterClose, counts: [3, 1]),
+        ])
+        let socket = TestSocket(front, "/ws/polls/1/")
+        #expect(socket.next().total == nil)
+        socket.send(#"{"type":"subscribe","poll_ids":[1,2],"host_key":"psh_1"}"#)
+        #expect(socket.next().total == 4)
+        #expect(socket.next().total == nil)
+        front.rooms.castElsewhere(1, in: PollID(1)!)
+        front.rooms.castElsewhere(1, in: PollID(2)!)
+        #expect(socket.next().counts == [4, 1])
+        #expect(socket.next(milliseconds: 100).isEmpty)
+    }
+
+    @Test func `counts that become hidden stay shown to who has voted`() {
+        let front = TestFront(polls: [makeRecord(1, counts: [3, 1])])
+        let voter = TestSocket(front, "/ws/polls/1/?voter=1")
+        let other = TestSocket(front, "/ws/polls/1/?voter=2")
+        #expect(voter.next().total == 4 && other.next().total == 4)
+        voter.send(#"{"type":"vote","poll_id":1,"option_ids":[10]}"#)
+        #expect([voter.next().type, voter.next().type].sorted() == ["ack", "tally"])
+        #expect(other.next().type == "tally")
+        front.rooms.change(PollID(1)!, .edited) { $0.results = .afterVote }
+        #expect(voter.next().type == "snapshot")
+        #expect(other.next().total == nil)
+        var last = voter.next()
+        if last.type == "snapshot" { #expect(last.total == 5) }
+        front.rooms.castElsewhere(1, in: PollID(1)!)
+        last = voter.next()
+        #expect(last.counts == [5, 1])
+        #expect(other.next(milliseconds: 100).isEmpty)
+    }
+}
