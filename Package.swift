@@ -16,8 +16,11 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func room(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -63,7 +66,12 @@ let package = Package(
         room("Store", ["Polls", "CSQLite"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
-        room("Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry"]),
+        room(
+            "Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry", "Threads"],
+            // The first page travels inside the binary.
+            resources: ["page.html", "page.js", "page.css", "icon.svg"].map {
+                .embedInCode("Page/\($0)")
+            }),
         .executableTarget(
             name: "PollStream",
             dependencies: [
