@@ -1,0 +1,26 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Our own C: GNU C17, every warning an error, optimised as the gateway's C is.
+let cSettings: [CSetting] = [
+    .define("_GNU_SOURCE"),
+    .unsafeFlags(["-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Werror"]),
+    .unsafeFlags(["-O3"], .when(configuration: .release)),
+]
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+/// The load generator and the limit it compares with. A package of its own: its dependencies stay
+/// out of the gateway's build, and it speaks to a gateway over sockets only.
+let package = Package(
+    name: "PollStreamBenchmarks",
+    targets: [
+        .target(name: "CLoad", path: "CSources/CLoad", cSettings: cSettings),
+        .testTarget(name: "CLoadTests", dependencies: ["CLoad"], swiftSettings: swiftSettings),
+    ],
+    cLanguageStandard: .gnu17
+)
