@@ -18,8 +18,14 @@ let swiftSettings: [SwiftSetting] = [
 /// out of the gateway's build, and it speaks to a gateway over sockets only.
 let package = Package(
     name: "PollStreamBenchmarks",
+    products: [
+        .executable(name: "pollstream-limit-send", targets: ["limit-server"]),
+    ],
     targets: [
         .target(name: "CLoad", path: "CSources/CLoad", cSettings: cSettings),
+        .executableTarget(
+            name: "limit-server", path: "Sources/limit-server", cSettings: cSettings,
+            linkerSettings: [.linkedLibrary("crypto")]),
         .testTarget(name: "CLoadTests", dependencies: ["CLoad"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu17
