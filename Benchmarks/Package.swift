@@ -19,14 +19,30 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "PollStreamBenchmarks",
     products: [
+        .executable(name: "pollstream-bench", targets: ["PollStreamBench"]),
         .executable(name: "pollstream-limit-send", targets: ["limit-server"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
     ],
     targets: [
         .target(name: "CLoad", path: "CSources/CLoad", cSettings: cSettings),
         .executableTarget(
             name: "limit-server", path: "Sources/limit-server", cSettings: cSettings,
             linkerSettings: [.linkedLibrary("crypto")]),
+        .executableTarget(
+            name: "PollStreamBench",
+            dependencies: [
+                "CLoad",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: swiftSettings),
         .testTarget(name: "CLoadTests", dependencies: ["CLoad"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PollStreamBenchTests", dependencies: ["PollStreamBench"],
+            swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu17
 )
