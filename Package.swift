@@ -70,6 +70,8 @@ let package = Package(
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
+
+        tests(of: "Reactor"),
     ],
     cLanguageStandard: .gnu17
 )
