@@ -72,6 +72,8 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         tests(of: "Reactor"),
+        tests(of: "CWire"),
+        tests(of: "JSON"),
     ],
     cLanguageStandard: .gnu17
 )

@@ -4,9 +4,23 @@
 #include "http_reader.h"
 #include "http_target.h"
 
+/* A tab is white space like any other (RFC 9112 §5.1), but there are parsers that take it for a
+ * part of the value, and then see another body. */
+static bool has_tab_beside(ps_bytes value) {
+    const uint8_t *before = value.start - 1;
+    const uint8_t *after = value.start + value.count;
+    while (*before == ' ') {
+        before--;
+    }
+    while (*after == ' ') {
+        after++;
+    }
+    return *before != ':' || *after != '\r';
+}
+
 static int note_content_length(ps_http_reader *in, ps_bytes value) {
     ps_http_head *head = in->head;
-    if (head->has_content_length || head->chunked || value.count == 0) {
+    if (head->has_content_length || head->chunked || value.count == 0 || has_tab_beside(value)) {
         return refuse(in, 400);
     }
     bool fits = true;
@@ -27,28 +41,33 @@ static int note_content_length(ps_http_reader *in, ps_bytes value) {
     return PS_DONE;
 }
 
-/* Whether the value lists codings by the grammar, with `chunked` nowhere: codings that might be
- * understood elsewhere, but not here. */
+/* Whether the value lists codings by the grammar, `chunked` at most once and last, and one at least
+ * that is another: right for somebody else. */
 static bool lists_unknown_codings(ps_bytes value) {
-    ps_bytes rest = value;
     ps_bytes coding;
-    bool any = false;
-    while (ps_http_list_next(&rest, &coding)) {
+    bool has_unknown = false;
+    bool has_chunked = false;
+    while (ps_http_list_next(&value, &coding)) {
         const uint8_t *end = coding.start + coding.count;
         const uint8_t *name_end = skip_class(coding.start, end, IS_TOKEN);
         ps_bytes parameters = trimmed(name_end, end);
-        if (name_end == coding.start || (parameters.count > 0 && *parameters.start != ';')
-            || ps_http_name_is(between(coding.start, name_end), "chunked")) {
+        if (has_chunked || name_end == coding.start
+            || (parameters.count > 0 && *parameters.start != ';')) {
             return false;
         }
-        any = true;
+        has_chunked = ps_http_name_is(between(coding.start, name_end), "chunked");
+        if (has_chunked && parameters.count > 0) {
+            return false;
+        }
+        has_unknown |= !has_chunked;
     }
-    return any;
+    return has_unknown;
 }
 
 static int note_transfer_encoding(ps_http_reader *in, ps_bytes value) {
     ps_http_head *head = in->head;
-    if (head->chunked || head->has_content_length || head->minor_version_is_0) {
+    if (head->chunked || head->has_content_length || head->minor_version_is_0
+        || has_tab_beside(value)) {
         return refuse(in, 400);
     }
     if (!ps_http_name_is(value, "chunked")) {
@@ -72,6 +91,10 @@ static int note_host(ps_http_reader *in, ps_bytes value) {
 static int note_connection(ps_http_reader *in, ps_bytes value) {
     ps_bytes option;
     while (ps_http_list_next(&value, &option)) {
+        const uint8_t *end = option.start + option.count;
+        if (skip_class(option.start, end, IS_TOKEN) != end) {
+            return refuse(in, 400); /* a quote might hide a `close` from one of two readers */
+        }
         in->closes |= ps_http_name_is(option, "close");
         in->keeps_alive |= ps_http_name_is(option, "keep-alive");
         in->upgrades |= ps_http_name_is(option, "upgrade");

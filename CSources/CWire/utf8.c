@@ -58,7 +58,8 @@ bool ps_utf8_feed(ps_utf8 *utf8, const uint8_t *bytes, size_t count) {
                 break;
             }
             state = state_after_first[*cursor++];
-        } else if (*cursor >= continuation[state].lowest && *cursor <= continuation[state].highest) {
+        } else if (*cursor >= continuation[state].lowest
+                   && *cursor <= continuation[state].highest) {
             state = continuation[state].next;
             cursor++;
         } else {

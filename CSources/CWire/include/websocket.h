@@ -74,8 +74,9 @@ uint16_t ps_ws_message_end_frame(
     ps_ws_message *message, const ps_ws_header *header, bool *complete);
 
 /* Reads the payload of a client's Close frame. `*code` becomes what to echo: its code, or 1000
- * where it is empty. Returns 0, or the close code of the violation: 1002 for one byte or a code that must not
- * be sent (below 1000, 1004 to 1006, 1015 to 2999, 5000 and above), 1007 for a bad reason. */
+ * where it is empty. Returns 0, or the close code of the violation, and leaves `*code` alone: 1002
+ * for one byte or a code that must not be sent (below 1000, 1004 to 1006, 1015 to 2999, 5000 and
+ * above), 1007 for a bad reason. */
 uint16_t ps_ws_parse_close(uint16_t *code, const uint8_t *payload, size_t count);
 
 /* Writes a whole Close frame with `code` and `reason` (cut to 123 bytes at a character).

@@ -1,0 +1,77 @@
+import Testing
+
+@testable import JSON
+
+@Suite struct JSONWriterTests {
+    private func text(_ write: (inout JSONWriter) -> Void) -> String {
+        var json = JSONWriter()
+        write(&json)
+        return String(decoding: json.bytes, as: UTF8.self)
+    }
+
+    @Test func `commas come between values and nowhere else`() {
+        let tally = text { json in
+            json.beginObject()
+            json.member("type", "tally")
+            json.member("poll_id", 7)
+            json.member("counts", [11, 4])
+            json.member("none", [])
+            json.name("options")
+            json.beginArray()
+            for id in 1...2 {
+                json.beginObject()
+                json.member("id", id)
+                json.endObject()
+            }
+            json.endArray()
+            json.name("empty")
+            json.beginObject()
+            json.endObject()
+            json.member("last", true)
+            json.endObject()
+        }
+        #expect(
+            tally == #"{"type":"tally","poll_id":7,"counts":[11,4],"none":[],"#
+                + #""options":[{"id":1},{"id":2}],"empty":{},"last":true}"#)
+    }
+
+    @Test func `every kind of value is written`() {
+        let values = text { json in
+            json.beginArray()
+            json.value("a\"ä</")
+            json.value(Int64.min)
+            json.value(false)
+            json.null()
+            json.value(unixMilliseconds: 1_795_415_637_000)
+            Array("{\"raw\":1}".utf8).withUnsafeBytes { json.raw($0) }
+            json.endArray()
+        }
+        #expect(
+            values == #"["a\"ä<\/",-9223372036854775808,false,null,"2026-11-23T06:33:57Z","#
+                + #"{"raw":1}]"#)
+    }
+
+    @Test func `an absent value is null`() {
+        let members = text { json in
+            json.beginObject()
+            json.member("a", String?.none)
+            json.member("b", Int64?.none)
+            json.member("c", unixMilliseconds: nil)
+            json.member("d", unixMilliseconds: 0)
+            Array("[]".utf8).withUnsafeBytes { json.member("e", raw: $0) }
+            json.endObject()
+        }
+        #expect(members == #"{"a":null,"b":null,"c":null,"d":"1970-01-01T00:00:00Z","e":[]}"#)
+    }
+
+    @Test func `a writer begins anew in the same memory`() {
+        var buffer: [UInt8] = Array(repeating: 1, count: 1000)
+        buffer.reserveCapacity(4000)
+        var json = JSONWriter(reusing: buffer)
+        json.value(1)
+        json.value(2)
+        json.restart()
+        json.value(3)
+        #expect(json.bytes == Array("3".utf8) && json.bytes.capacity >= 1000)
+    }
+}
