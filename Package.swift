@@ -16,8 +16,11 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func room(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -56,23 +59,36 @@ let package = Package(
         // The rooms. Gateway, Ledger and Catalogue never import each other.
         room("Polls"),
         room("JSON", ["CWire"]),
-        room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+        room("Threads"),
+        room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
         room("Identity", ["Polls", "CLibcrypto"]),
         room("Reactor", ["CReactor", "CWire"]),
         room("Store", ["Polls", "CSQLite"]),
-        room("Ledger", ["Polls", "Store", "Telemetry"]),
-        room("Catalogue", ["Polls", "Store", "Identity", "Telemetry"]),
-        room("Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry"]),
+        room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
+        room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
+        room(
+            "Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry", "Threads"],
+            // The first page travels inside the binary.
+            resources: ["page.html", "page.js", "page.css", "icon.svg"].map {
+                .embedInCode("Page/\($0)")
+            }),
         .executableTarget(
             name: "PollStream",
             dependencies: [
-                "Polls", "Identity", "Telemetry", "Reactor", "Gateway", "Store", "Ledger",
+                "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store", "Ledger",
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
 
+        tests(of: "Polls"),
+        tests(of: "Threads"),
+        tests(of: "Telemetry", ["Threads"]),
         tests(of: "CWire"),
         tests(of: "JSON"),
+        tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
+        tests(of: "Identity", ["Polls"]),
+        tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
     ],
     cLanguageStandard: .gnu17

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <uv.h>
 
 #include "budget.h"
 
@@ -47,4 +48,8 @@ uint64_t ps_raise_descriptor_limit(void) {
     rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : soft;
+}
+
+uint32_t ps_available_cores(void) {
+    return uv_available_parallelism();
 }

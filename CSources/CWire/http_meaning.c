@@ -4,9 +4,23 @@
 #include "http_reader.h"
 #include "http_target.h"
 
+/* A tab is white space like any other (RFC 9112 §5.1), but there are parsers that take it for a
+ * part of the value, and then see another body. */
+static bool has_tab_beside(ps_bytes value) {
+    const uint8_t *before = value.start - 1;
+    const uint8_t *after = value.start + value.count;
+    while (*before == ' ') {
+        before--;
+    }
+    while (*after == ' ') {
+        after++;
+    }
+    return *before != ':' || *after != '\r';
+}
+
 static int note_content_length(ps_http_reader *in, ps_bytes value) {
     ps_http_head *head = in->head;
-    if (head->has_content_length || head->chunked || value.count == 0) {
+    if (head->has_content_length || head->chunked || value.count == 0 || has_tab_beside(value)) {
         return refuse(in, 400);
     }
     bool fits = true;
@@ -52,7 +66,8 @@ static bool lists_unknown_codings(ps_bytes value) {
 
 static int note_transfer_encoding(ps_http_reader *in, ps_bytes value) {
     ps_http_head *head = in->head;
-    if (head->chunked || head->has_content_length || head->minor_version_is_0) {
+    if (head->chunked || head->has_content_length || head->minor_version_is_0
+        || has_tab_beside(value)) {
         return refuse(in, 400);
     }
     if (!ps_http_name_is(value, "chunked")) {
@@ -76,6 +91,10 @@ static int note_host(ps_http_reader *in, ps_bytes value) {
 static int note_connection(ps_http_reader *in, ps_bytes value) {
     ps_bytes option;
     while (ps_http_list_next(&value, &option)) {
+        const uint8_t *end = option.start + option.count;
+        if (skip_class(option.start, end, IS_TOKEN) != end) {
+            return refuse(in, 400); /* a quote might hide a `close` from one of two readers */
+        }
         in->closes |= ps_http_name_is(option, "close");
         in->keeps_alive |= ps_http_name_is(option, "keep-alive");
         in->upgrades |= ps_http_name_is(option, "upgrade");

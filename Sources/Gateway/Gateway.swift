@@ -1,3 +1,4 @@
+import Identity
 import JSON
 import Polls
 package import Reactor
@@ -27,7 +28,10 @@ package final class Gateway {
     var ballotIDs = BallotIDs()
     var draining = Draining()
     var retiredTopics = RetiredTopics()
-    // Used again for every message, so that reading and writing one allocates nothing.
+    // The HTTP half.
+    var exports: [ConnectionID: BallotExport] = [:]
+    var countedAddresses: [ConnectionID: ClientAddress] = [:]
+    // Used again for every message and body, so that reading and writing one allocates nothing.
     let document = JSONDocument(valueCapacity: 4096)
     var frames = FrameWriter()
     // Where the visits of watched boards stand.

@@ -59,7 +59,7 @@ extension Gateway {
         subscribe(
             connection,
             Subscription(
-                ids: ids, hostKeyHash: hostKey.map { HostKey.hash($0) }, reference: reference))
+                ids: ids, hostKeyHash: hostKey.map(HostKey.hash), reference: reference))
     }
 
     private func vote(

@@ -5,6 +5,9 @@ package final class Shared: Sendable {
     package let hasher: IdentityHasher
     package let tokens: VoterTokenSigner
     package let viewers = ViewerCounts()
+    let rates = RateLimiter()
+    let addresses = AddressCounts()
+    let exports = ExportSlots()
 
     package init(hasher: IdentityHasher, tokens: VoterTokenSigner) {
         self.hasher = hasher

@@ -138,7 +138,7 @@ extension Gateway {
         case .failure(let rejection):
             return .refused(.rejected(rejection), board)
         case .success(let choices):
-            let key = BallotKey(poll: poll.id, voter: shared.hasher.key(of: vote.voter))
+            let key = BallotKey(poll: poll.id, voter: shared.hasher.voterKey(for: vote.voter))
             return .admitted(
                 Ballot(
                     key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,
@@ -158,19 +158,5 @@ extension CatalogueRefusal {
         case .pollClosed: .rejected(.pollClosed)
         case .overloaded, .hasBallots, .invalid: .overloaded
         }
-    }
-}
-
-/// Ids of ballots: they only have to differ, so one system call serves all of a loop
-/// (SplitMix64, Steele et al., OOPSLA 2014).
-struct BallotIDs {
-    private var state = UInt64.random(in: .min ... .max)
-
-    mutating func next() -> Int64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return Int64(bitPattern: mixed ^ mixed >> 31)
     }
 }

@@ -132,7 +132,7 @@ package struct InvalidPoll: Error, Sendable, Equatable {
     package let field: String
     package let message: String
 
-    init(_ field: String, _ message: String) {
+    package init(_ field: String, _ message: String) {
         self.field = field
         self.message = message
     }

@@ -71,3 +71,8 @@ package final class ConnectionBudget: @unchecked Sendable {
     /// Raises the soft RLIMIT_NOFILE to the hard one and returns what is in force.
     package static func raiseDescriptorLimit() -> UInt64 { ps_raise_descriptor_limit() }
 }
+
+extension Loop {
+    /// Cores this process may run on, at least 1.
+    package static var availableCores: Int { Int(ps_available_cores()) }
+}

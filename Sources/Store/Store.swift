@@ -12,7 +12,7 @@ package protocol LedgerStore: AnyObject {
     /// of equal keys in one batch the first wins, or the last. A poll that is gone, scheduled,
     /// closed, past its end by the database's clock, or at another edition refuses its ballots;
     /// the others commit. Settling the same ballots again is harmless, also after
-    /// `StoreError.commitUnknown`.
+    /// `StoreError.commitUnknown`. No ballots at all: tells whether a transaction can be had.
     /// - Returns: an outcome for each ballot, in their order, and the tallies that changed, as the
     ///   transaction left them.
     /// - Throws: `.unavailable` when nothing was stored, `.commitUnknown` when that is not certain.

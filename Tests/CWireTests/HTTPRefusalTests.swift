@@ -66,6 +66,11 @@ import Testing
         ("Transfer-Encoding: gzip", 501), ("Transfer-Encoding: identity", 501),
         ("Transfer-Encoding: xchunked", 501), ("Transfer-Encoding: chunked1", 501),
         ("Transfer-Encoding: gzip;q=1, deflate", 501), ("Transfer-Encoding: gzip, chunked", 501),
+        ("Transfer-Encoding: chunked\t", 400), ("Transfer-Encoding:\tchunked", 400),
+        ("Transfer-Encoding: chunked\t ", 400), ("Content-Length: 5 \t", 400),
+        ("Content-Length: \t 5", 400), ("Content-Length: \t", 400),
+        ("Connection: \"a, close", 400), ("Connection: close;a", 400),
+        ("Connection: close keep-alive", 400), ("Connection: a, (b)", 400),
         ("Expect: foo", 417), ("Expect:", 417), ("Expect: 100-continue, foo", 417),
         ("Expect: 200-ok", 417),
     ]

@@ -51,6 +51,9 @@ uint32_t ps_budget_connections(const ps_budget *budget);
  * Thread: any. Returns: the soft limit in force. */
 uint64_t ps_raise_descriptor_limit(void);
 
+/* Cores this process may run on, at least 1. Thread: any. */
+uint32_t ps_available_cores(void);
+
 /* ---- Loop ---- */
 
 typedef enum ps_listener_kind {

@@ -65,7 +65,8 @@ typedef struct ps_http_head {
  * without a name, control characters, no or two Host on 1.1, a Host or target with characters
  * outside RFC 3986, Content-Length that is not pure digits or is repeated (also when equal),
  * Transfer-Encoding together with Content-Length, on 1.0, repeated, or other than `chunked` (501
- * for a well-formed unknown coding). Content-Length past 2^63 - 1: 413.
+ * for a well-formed unknown coding), a tab beside the value of either, a Connection option that is
+ * no token. Content-Length past 2^63 - 1: 413.
  * `Expect` other than 100-continue: 417. HTTP/2 and later versions: 505.
  *
  * Returns: PS_DONE, PS_PARTIAL, or PS_MALFORMED with `status` set. */

@@ -1,0 +1,15 @@
+/// What the catalogue needs to know; PROTOCOL's defaults.
+package struct CatalogueSettings: Sendable {
+    /// Requests that may wait.
+    package var waitingRequests = 4_096
+    /// Pages of exports, and audits, that may wait; what waits longer than the pool is wide is
+    /// better asked again.
+    package var waitingExports = 16
+    /// A request that has waited so long is refused: whoever asked has gone, or soon will.
+    package var requestLimit = Duration.seconds(5)
+    /// The database is asked at least this often when the next poll opens or closes: its clock may be
+    /// set, and another gateway that knew may be gone.
+    package var transitionCheck = Duration.seconds(1)
+
+    package init() {}
+}

@@ -1,0 +1,61 @@
+import Polls
+import Threads
+
+/// A question, who asked, and when (monotonic nanoseconds).
+struct Asked: Sendable {
+    let request: CatalogueRequest
+    let ticket: Ticket
+    let at: Int64
+}
+
+/// Requests on their way from the loops to the threads that answer. Bounded; for any thread.
+final class RequestQueue: @unchecked Sendable {
+    enum Taken {
+        /// In the order of arrival; not empty.
+        case requests([Asked])
+        /// Nothing came in time.
+        case nothing
+        /// Closed, and nothing is left.
+        case closed
+    }
+
+    private let limit: Int
+    // Guarded by `monitor`: all that follow.
+    private let monitor = Monitor()
+    private var waiting: [Asked] = []
+    private var isClosed = false
+
+    init(limit: Int) { self.limit = limit }
+
+    var count: Int { monitor.withLock { waiting.count } }
+
+    /// - Returns: false where it is full or closed.
+    func append(_ asked: Asked) -> Bool {
+        monitor.lock()
+        let isTaken = !isClosed && waiting.count < limit
+        if isTaken { waiting.append(asked) }
+        monitor.unlock()
+        if isTaken { monitor.signal() }
+        return isTaken
+    }
+
+    /// Waits for requests, and takes at most `count`.
+    /// - Parameter deadline: monotonic nanoseconds; nil waits for as long as it takes.
+    func take(upTo count: Int, until deadline: Int64?) -> Taken {
+        monitor.lock()
+        defer { monitor.unlock() }
+        while waiting.isEmpty {
+            if isClosed { return .closed }
+            if !monitor.wait(until: deadline) { return .nothing }
+        }
+        let taken = Array(waiting.prefix(count))
+        waiting.removeFirst(taken.count)
+        return .requests(taken)
+    }
+
+    /// Takes no more. What waits can still be taken.
+    func close() {
+        monitor.withLock { isClosed = true }
+        monitor.signalAll()
+    }
+}

@@ -1,0 +1,44 @@
+import Identity
+import Reactor
+
+extension Gateway {
+    /// Reads who sends a request.
+    /// - Throws: `unauthorized` for a bearer token that is forged or that nobody can check.
+    func caller(of request: borrowing Request) throws(APIError) -> Caller {
+        guard request.fieldCount("authorization") <= 1 else { throw .unauthorized }
+        var bearer: Bearer?
+        if let authorization = request.field("authorization"),
+            let token = Credentials.bearerToken(authorization)
+        {
+            bearer = try Bearer(token: token, tokens: shared.tokens)
+        }
+        return Caller(bearer: bearer, cookieVoter: cookieVoter(of: request))
+    }
+
+    /// As `caller`, for a handshake: browsers cannot send Authorization there, so a token may come
+    /// as the subprotocol `bearer.<token>`.
+    func handshakeCaller(of request: borrowing Request) throws(APIError) -> Caller {
+        let caller = try caller(of: request)
+        guard caller.bearer == nil, let token = Subprotocols(of: request).bearerToken else {
+            return caller
+        }
+        return Caller(
+            bearer: try Bearer(token: token, tokens: shared.tokens),
+            cookieVoter: caller.cookieVoter)
+    }
+
+    func cookieVoter(of request: borrowing Request) -> VoterToken.ID? {
+        guard let cookies = request.field("cookie") else { return nil }
+        for value in Credentials.values(of: Credentials.cookieName, in: cookies) {
+            if let id = shared.tokens.verify(value) { return id }
+        }
+        return nil
+    }
+
+    /// A token for who has none yet.
+    func mintVoterToken() -> String { shared.tokens.mint(.random()) }
+
+    func voterCookie(_ token: String) -> String {
+        Credentials.setCookie(token, isSecure: settings.publicURL?.hasPrefix("https:") ?? false)
+    }
+}

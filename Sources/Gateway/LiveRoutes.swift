@@ -1,0 +1,97 @@
+import Identity
+import Polls
+import Reactor
+
+/// Where live connections begin: who may, and what the handshake says.
+extension Gateway {
+    func openLive(_ request: borrowing Request, _ exchange: Exchange) {
+        openLive(request, exchange, subscribe: nil)
+    }
+
+    func openLivePoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
+        openLive(request, exchange, subscribe: id)
+    }
+
+    private func openLive(
+        _ request: borrowing Request, _ exchange: Exchange, subscribe id: PollID?
+    ) {
+        let caller: Caller
+        do {
+            try admitHandshake(request)
+            caller = try handshakeCaller(of: request)
+        } catch {
+            return exchange.sendRefusedHandshake(error)
+        }
+        // A revision that cannot be read is one we never gave: it saves nothing.
+        let since = (try? Query(request.query).integer("since")) ?? nil
+        beginLive(
+            request: request, on: exchange.connection, subscribe: id, since: since,
+            viewer: caller.viewer, fields: handshakeFields(request, caller))
+        countAddress(of: exchange.connection, ClientAddress(request.peer))
+    }
+
+    /// For conformance suites; without `--ws-echo` nothing is here.
+    func openEcho(_ request: borrowing Request, _ exchange: Exchange) {
+        guard settings.servesEcho else { return exchange.send(.notFound) }
+        do {
+            try admitHandshake(request)
+        } catch {
+            return exchange.sendRefusedHandshake(error)
+        }
+        beginEcho(request: request, on: exchange.connection, fields: [])
+    }
+
+    func openEvents(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
+        let viewer: Viewer
+        do {
+            try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))
+            viewer = try caller(of: request).viewer
+        } catch {
+            return exchange.send(error)
+        }
+        var answer = Answer()
+        answer.caching = nil  // the stream says it itself
+        answer.vary = .caller
+        beginEvents(
+            request: request, on: exchange.connection, poll: id, viewer: viewer,
+            lastEventID: request.field("last-event-id")?.decimalInteger,
+            fields: exchange.fields(answer))
+        countAddress(of: exchange.connection, ClientAddress(request.peer))
+    }
+
+    private func admitHandshake(_ request: borrowing Request) throws(APIError) {
+        switch request.handshake {
+        case .valid: break
+        case .none, .invalid(status: 426): throw .upgradeRequired
+        case .invalid(status: 405): throw .methodNotAllowed
+        case .invalid: throw .malformedRequest
+        }
+        let isAllowed = settings.origins.allowsHandshake(
+            from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
+        guard isAllowed else { throw .originNotAllowed }
+        try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))
+    }
+
+    /// The subprotocol that is taken, and a cookie for a browser that has none yet.
+    private func handshakeFields(_ request: borrowing Request, _ caller: Caller) -> [UInt8] {
+        var fields = HeaderFields()
+        if Subprotocols(of: request).offersVersion1 {
+            fields.add("Sec-WebSocket-Protocol", Subprotocols.version1)
+        }
+        if caller.identity == nil { fields.add("Set-Cookie", voterCookie(mintVoterToken())) }
+        return fields.bytes
+    }
+}
+
+extension Exchange {
+    fileprivate func sendRefusedHandshake(_ error: APIError) {
+        var answer = Answer(error)
+        answer.closes = true
+        if error.status == 426 {
+            answer.fields.add("Sec-WebSocket-Version", "13")
+            answer.fields.add("Upgrade", "websocket")
+        }
+        if error.status == 405 { answer.fields.add("Allow", "GET") }
+        send(answer)
+    }
+}

@@ -1,0 +1,66 @@
+/// Which pages may ask: the browser's Origin field against the list of allowed origins (Fetch,
+/// "CORS protocol").
+struct Origins {
+    /// Exact; nil where no list was given.
+    let allowed: [String]?
+    /// Where this gateway is reached, if it was told.
+    let publicURL: String?
+
+    /// What an answer over HTTP tells the browser.
+    enum Permission: Equatable {
+        case none
+        /// Any page, without credentials.
+        case anyPage
+        /// This page, with credentials.
+        case page(String)
+    }
+
+    /// - Parameters:
+    ///   - origin: the field's value; nil without one.
+    ///   - count: how often the field occurs; a browser sends one.
+    func permission(for origin: UnsafeRawBufferPointer?, count: Int) -> Permission {
+        guard let allowed else { return .anyPage }
+        guard let origin, count == 1, let page = allowed.first(where: origin.isEqual(to:)) else {
+            return .none
+        }
+        return .page(page)
+    }
+
+    /// Whether a WebSocket may be opened. Browsers let any page try and send cookies along, so this
+    /// is the only guard against a foreign page (RFC 6455 §10.2). Without an Origin it is no browser.
+    func allowsHandshake(
+        from origin: UnsafeRawBufferPointer?, count: Int, host: UnsafeRawBufferPointer
+    ) -> Bool {
+        guard let origin else { return true }
+        guard count == 1 else { return false }
+        if let publicURL, origin.isEqual(to: Origins.origin(of: publicURL)) { return true }
+        if let allowed { return allowed.contains(where: origin.isEqual(to:)) }
+        return isSame(origin, as: host)
+    }
+
+    /// Whether `origin` is the host that was asked. Not the scheme: TLS may end in front of us.
+    private func isSame(_ origin: UnsafeRawBufferPointer, as host: UnsafeRawBufferPointer) -> Bool {
+        let authority: UnsafeRawBufferPointer
+        if origin.hasPrefix("http://") {
+            authority = origin.removing(prefixCount: 7)
+        } else if origin.hasPrefix("https://") {
+            authority = origin.removing(prefixCount: 8)
+        } else {
+            return false
+        }
+        return !authority.isEmpty && authority.count == host.count
+            && zip(authority, host).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
+    }
+
+    /// Scheme and authority of a URL.
+    static func origin(of url: String) -> String {
+        guard let scheme = url.utf8.firstIndex(of: UInt8(ascii: ":")) else { return url }
+        let authority = url[scheme...].dropFirst(3)
+        let path = authority.firstIndex(of: "/") ?? authority.endIndex
+        return String(url[..<path])
+    }
+}
+
+extension GatewaySettings {
+    var origins: Origins { Origins(allowed: allowedOrigins, publicURL: publicURL) }
+}

@@ -1,0 +1,107 @@
+import JSON
+import Polls
+import Reactor
+
+/// `GET /polls/`: which page of which polls.
+struct PollListRequest: Equatable {
+    static let pageSizeLimit = 100
+
+    var filter = PollFilter.open
+    var page = 1
+    var pageSize = 10
+
+    init(_ query: Query) throws(APIError) {
+        if let state = try query.value("state") {
+            guard let filter = PollFilter(rawValue: String(decoding: state, as: UTF8.self)) else {
+                throw .invalid(field: "state", message: "Give open, scheduled, closed or all.")
+            }
+            self.filter = filter
+        }
+        if let page = try query.integer("page") {
+            guard page >= 1 else {
+                throw .invalid(field: "page", message: "Give a page from 1 on.")
+            }
+            // What lies past it is past the end, and page × size stays far from overflowing.
+            guard page <= 1 << 40 else { throw .pageNotFound }
+            self.page = Int(page)
+        }
+        if let size = try query.integer("page_size") {
+            guard size >= 1 else {
+                throw .invalid(field: "page_size", message: "Give a size from 1 on.")
+            }
+            pageSize = Int(min(size, Int64(Self.pageSizeLimit)))
+        }
+    }
+
+    func hasPage(after count: Int) -> Bool { page * pageSize < count }
+
+    /// The first page is there even where it is empty.
+    func isPastEnd(of count: Int) -> Bool { page > 1 && (page - 1) * pageSize >= count }
+}
+
+/// Links to other pages of a list: absolute, with all other parameters as they came.
+struct PageLinks {
+    /// Scheme, authority, path and the other parameters, up to the number of the page.
+    private let start: String
+
+    /// - Parameter base: scheme and authority; empty where nobody told, and then links are relative.
+    init(base: String, path: String, query: Query) {
+        let others = query.removing("page")
+        start =
+            base + path + "?" + String(decoding: others, as: UTF8.self)
+            + (others.isEmpty ? "" : "&") + "page="
+    }
+
+    func link(to page: Int) -> String { start + String(page) }
+}
+
+extension Gateway {
+    func listPolls(_ request: borrowing Request, _ exchange: Exchange) {
+        let query = Query(request.query)
+        let wanted: PollListRequest
+        do {
+            wanted = try PollListRequest(query)
+        } catch {
+            return exchange.send(error)
+        }
+        let links = PageLinks(base: baseURL(for: request), path: "/polls/", query: query)
+        ask(.list(wanted.filter, page: wanted.page, pageSize: wanted.pageSize)) { answer in
+            switch answer {
+            case .page(let page) where wanted.isPastEnd(of: page.count):
+                exchange.send(.pageNotFound)
+            case .page(let page): exchange.send(Answer(page, wanted, links))
+            case .refused(let refusal): exchange.send(.of(refusal))
+            default: preconditionFailure("the catalogue answered another question")
+            }
+        }
+    }
+
+    /// Scheme and authority that clients reach us by.
+    private func baseURL(for request: borrowing Request) -> String {
+        if let publicURL = settings.publicURL { return publicURL }
+        if request.host.isEmpty { return "" }
+        return "http://" + String(decoding: request.host, as: UTF8.self)
+    }
+}
+
+extension Answer {
+    /// A list shows what everybody may see, whoever asks: whether a caller voted in each of its
+    /// polls is asked where one poll is read.
+    fileprivate init(_ page: PollPage, _ wanted: PollListRequest, _ links: PageLinks) {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("count", page.count)
+        json.member(
+            "next", wanted.hasPage(after: page.count) ? links.link(to: wanted.page + 1) : nil)
+        json.member("previous", wanted.page > 1 ? links.link(to: wanted.page - 1) : nil)
+        json.name("results")
+        json.beginArray()
+        for poll in page.polls {
+            json.write(poll, view: poll.showsCountsToEverybody ? .everything : .hidden)
+        }
+        json.endArray()
+        json.endObject()
+        self.init(json: json)
+        caching = .revalidated
+    }
+}

@@ -1,0 +1,41 @@
+/// Every path of the gateway.
+enum Routes {
+    static let everyMethod = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+
+    /// What every `--listen` address serves; the busiest come first.
+    static let publicAPI: [Route] = [
+        Route("/votes/", [.post: .plain(Gateway.castVote)]),
+        Route(
+            "/polls/{id}/",
+            [
+                .get: .poll(Gateway.readPoll),
+                .patch: .poll(Gateway.changePoll),
+                .delete: .poll(Gateway.deletePoll),
+            ]),
+        Route("/polls/{id}/results/", [.get: .poll(Gateway.readResults)]),
+        Route("/polls/{id}/events/", [.get: .poll(Gateway.openEvents)]),
+        Route("/ws/polls/{id}/", [.get: .poll(Gateway.openLivePoll)]),
+        Route("/ws/", [.get: .plain(Gateway.openLive)]),
+        Route(
+            "/polls/", [.get: .plain(Gateway.listPolls), .post: .plain(Gateway.createPoll)]),
+        Route("/polls/{id}/open/", [.post: .poll(Gateway.openPoll)]),
+        Route("/polls/{id}/close/", [.post: .poll(Gateway.closePoll)]),
+        Route("/polls/{id}/ballots/", [.get: .poll(Gateway.exportBallots)]),
+        Route("/polls/{id}/audit/", [.get: .poll(Gateway.auditPoll)]),
+        Route("/join/{code}", [.get: .code(Gateway.joinPoll)]),
+        Route("/ws/echo/", [.get: .plain(Gateway.openEcho)]),
+        Route("/", [.get: .plain(Gateway.sendPage)]),
+        Route("/p/{id}", [.get: .poll(Gateway.sendPollPage)]),
+        Route("/page.js", [.get: .plain(Gateway.sendScript)]),
+        Route("/page.css", [.get: .plain(Gateway.sendStyle)]),
+        Route("/icon.svg", [.get: .plain(Gateway.sendIcon)]),
+    ]
+
+    /// What `--ops-listen` serves, and nothing else.
+    static let operations: [Route] = [
+        Route("/livez", [.get: .plain(Gateway.answerLiveness)]),
+        Route("/readyz", [.get: .plain(Gateway.answerReadiness)]),
+        Route("/metrics", [.get: .plain(Gateway.answerMetrics)]),
+        Route("/drain", [.post: .plain(Gateway.drain)]),
+    ]
+}

@@ -1,0 +1,72 @@
+"""Fixtures: a gateway per test module, or one per test where state or arguments matter."""
+
+import pytest
+
+from gateway import Gateway, Poll
+
+_gateways: list[Gateway] = []
+
+
+def _starter(folder):
+    """A function that starts gateways, each in its own folder below `folder`, and their list."""
+    started: list[Gateway] = []
+
+    def start(*arguments, **options) -> Gateway:
+        if "folder" not in options:
+            options["folder"] = folder / f"gateway-{len(started)}"
+            options["folder"].mkdir()
+        gateway = Gateway(options.pop("folder"), *arguments, **options)
+        started.append(gateway)
+        _gateways.append(gateway)
+        return gateway.start()
+
+    return start, started
+
+
+def _discard(started: list[Gateway]):
+    failures = []
+    for gateway in started:
+        _gateways.remove(gateway)
+        try:
+            gateway.discard()
+        except AssertionError as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def start_gateway(tmp_path):
+    """Starts gateways for this test alone: `start_gateway("--tick", "500ms")`."""
+    start, started = _starter(tmp_path)
+    yield start
+    _discard(started)
+
+
+@pytest.fixture(scope="module")
+def start_module_gateway(tmp_path_factory):
+    """The same for all tests of a module: they share its polls, so each makes its own."""
+    start, started = _starter(tmp_path_factory.mktemp("module"))
+    yield start
+    _discard(started)
+
+
+@pytest.fixture(scope="module")
+def gateway(start_module_gateway) -> Gateway:
+    """A gateway with every default. A module that needs arguments overrides this fixture."""
+    return start_module_gateway()
+
+
+@pytest.fixture
+def poll(gateway) -> Poll:
+    """A fresh open poll with two options, results live, no change of votes."""
+    return gateway.create_poll()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for gateway in _gateways:
+            report.sections.append((f"log of the gateway in {gateway.folder}", gateway.log_text()))
+    return report

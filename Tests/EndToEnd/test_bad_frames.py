@@ -1,0 +1,254 @@
+"""WebSocket framing (RFC 6455, sections 5 to 8), row by row its close code: BAD_INPUT section D."""
+
+import random
+import struct
+
+import pytest
+
+from wire import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Wire,
+    close_frame,
+    frame,
+    text,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gateway(start_module_gateway):
+    return start_module_gateway("--ws-echo")
+
+
+@pytest.fixture
+def echo(gateway):
+    """A socket whose messages come back as they were."""
+    with Wire(gateway) as wire:
+        assert wire.handshake("/ws/echo/").status == 101
+        yield wire
+
+
+START = frame(TEXT, b"x", fin=False)
+
+BROKEN = {
+    "D01 unmasked": (1002, frame(TEXT, b"x", masked=False)),
+    "D01 unmasked ping": (1002, frame(PING, masked=False)),
+    **{f"D02 RSV {bits}": (1002, frame(TEXT, b"x", reserved=bits)) for bits in (1, 2, 3, 4, 7)},
+    **{f"D03 opcode {code}": (1002, frame(code)) for code in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)},
+    **{f"D03 opcode {code} with payload": (1002, frame(code, b"x")) for code in (3, 7, 11, 15)},
+    "D04 fragmented ping": (1002, frame(PING, b"x", fin=False)),
+    "D04 fragmented pong": (1002, frame(PONG, b"x", fin=False)),
+    "D04 fragmented close": (1002, frame(CLOSE, b"\x03\xe8", fin=False)),
+    "D04 long ping": (1002, frame(PING, b"x" * 126)),
+    "D04 long close": (1002, frame(CLOSE, b"\x03\xe8" + b"x" * 124)),
+    "D06 continuation of nothing": (1002, frame(CONTINUATION, b"x")),
+    "D06 unfinished continuation of nothing": (1002, frame(CONTINUATION, b"x", fin=False)),
+    "D06 continuation of a finished message": (1002, START + frame(CONTINUATION, b"y")
+                                              + frame(CONTINUATION, b"z")),
+    "D07 text inside a message": (1002, START + frame(TEXT, b"y")),
+    "D07 binary inside a message": (1002, START + frame(BINARY, b"y", fin=False)),
+    "D08 126-form of 5": (1002, frame(TEXT, b"12345", length_form=126)),
+    "D08 127-form of 5": (1002, frame(TEXT, b"12345", length_form=127)),
+    "D08 127-form of 200": (1002, frame(TEXT, b"x" * 200, length_form=127)),
+    "D09 top bit of the length": (1002, frame(TEXT, announced=1 << 63, length_form=127)),
+    "D11 one byte past the limit": (1009, frame(TEXT, b"x" * (65536 + 1))),
+    "D11 a terabyte announced": (1009, frame(TEXT, announced=1 << 40, length_form=127)),
+    "D12 fragments past the limit": (1009, frame(TEXT, b"x" * 40000, fin=False)
+                                    + frame(CONTINUATION, b"x" * 40000)),
+    "D13 empty fragments without end": (1008, frame(TEXT, fin=False)
+                                       + frame(CONTINUATION, fin=False) * 1000),
+    "D14 one-byte fragments without end": (1008, START
+                                          + frame(CONTINUATION, b"x", fin=False) * 1000),
+    **{
+        f"D16 invalid UTF-8 {octets.hex()}": (1007, frame(TEXT, b"ok " + octets))
+        for octets in (b"\xff", b"\x80", b"\xc0\xaf", b"\xc1\x81", b"\xe0\x80\xaf",
+                       b"\xf0\x80\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80",
+                       b"\xf5\x80\x80\x80",
+                       b"\xe2\x82", b"\xf0\x9f\x8e", b"\xc3(", b"\xf8\x88\x80\x80\x80")
+    },
+    "D17 invalid across fragments": (1007, frame(TEXT, b"\xe2\x82", fin=False)
+                                    + frame(CONTINUATION, b"x")),
+    "D17 invalid before the end": (1007, frame(TEXT, b"\xff", fin=False)
+                                  + frame(CONTINUATION, b"x")),
+    "D18 cut at the end": (1007, frame(TEXT, b"\xe2", fin=False) + frame(CONTINUATION, b"\x82")),
+    "D26 close with one byte": (1002, frame(CLOSE, b"\x03")),
+    **{
+        f"D27 close with {code}": (1002, close_frame(code))
+        for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+    },
+    "D28 close reason not UTF-8": (1007, close_frame(1000, b"\xff")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BROKEN)
+@pytest.mark.parametrize("path", ["/ws/", "/ws/echo/"])
+def test_a_broken_frame_closes_the_socket_with_its_code(gateway, poll, row, path):
+    code, data = BROKEN[row]
+    vote = text({"type": "vote", "poll_id": poll.id, "option_ids": poll.options[:1], "voter": "v"})
+    with Wire(gateway) as wire:
+        assert wire.handshake(path).status == 101
+        wire.send(data + vote)
+        assert wire.close_code() == code
+        wire.finish_sending()
+        assert wire.rest() == b"", "something behind the close"
+    assert gateway.results(poll)["total"] == 0
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013,
+                                  1014, 3000, 3999, 4000, 4404, 4999])  # fmt: skip
+def test_a_close_with_a_valid_code_comes_back(echo, code):
+    echo.send(close_frame(code))
+    assert echo.close_code() == code
+    assert echo.rest() == b""
+
+
+@pytest.mark.parametrize("reason", [b"", b"x" * 123, "zoë 🎉".encode()], ids=["", "long", "utf-8"])
+def test_a_close_may_carry_a_reason(echo, reason):
+    echo.send(close_frame(1000, reason))
+    assert echo.close_code() == 1000
+    assert echo.rest() == b""
+
+
+def test_a_close_without_a_code_is_answered(echo):
+    echo.send(frame(CLOSE))
+    assert echo.close_code() in (1000, 1005)
+    assert echo.rest() == b""
+
+
+def test_two_closes_get_one_answer(echo):
+    echo.send(close_frame(1000) + close_frame(1001) + frame(TEXT, b"late"))
+    assert echo.close_code() == 1000
+    assert echo.rest() == b""
+
+
+def test_a_binary_message_is_refused_where_only_text_has_a_meaning(gateway):
+    with Wire(gateway) as wire:
+        wire.handshake("/ws/")
+        wire.send(frame(BINARY, b"{}"))
+        assert wire.close_code() == 1003
+
+
+# What is allowed
+
+
+@pytest.mark.parametrize("count", [0, 1, 125, 126, 127, 65535, 65536])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_message_of_any_length_up_to_the_limit_comes_back(echo, opcode, count):
+    payload = bytes(33 + n % 90 for n in range(count))
+    echo.send(frame(opcode, payload))
+    assert echo.take_frame() == (opcode, payload)
+
+
+@pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x01\x02\x03\x04"])
+def test_any_mask_is_taken(echo, mask):
+    echo.send(frame(TEXT, b"the same text", mask=mask))
+    assert echo.take_frame() == (TEXT, b"the same text")
+
+
+@pytest.mark.parametrize("count", [0, 1, 125])
+def test_a_ping_comes_back_as_a_pong_also_between_fragments(echo, count):
+    payload = bytes(range(count))
+    echo.send(frame(PING, payload))
+    assert echo.take_frame() == (PONG, payload)
+    echo.send(START + frame(PING, payload) + frame(CONTINUATION, b"y"))
+    assert [echo.take_frame() for _ in range(2)] == [(PONG, payload), (TEXT, b"xy")]
+
+
+def test_an_unasked_pong_is_ignored(echo):
+    echo.send(frame(PONG, b"nobody asked") + frame(TEXT, b"x"))
+    assert echo.take_frame() == (TEXT, b"x")
+
+
+@pytest.mark.parametrize(
+    "characters", ["κόσμε", "\ufeffbom", "a\0b", "\ud7ff\ue000", "\U0010ffff", "🎉" * 50]
+)
+def test_valid_utf_8_comes_back_however_it_is_cut(echo, characters):
+    octets = characters.encode()
+    pieces = [octets[i : i + 1] for i in range(len(octets))][:100]
+    rest = octets[100:]
+    echo.send(
+        frame(TEXT, fin=False)
+        + b"".join(frame(CONTINUATION, piece, fin=False) for piece in pieces)
+        + frame(CONTINUATION, rest)
+    )
+    assert echo.take_frame() == (TEXT, octets)
+
+
+def test_frames_byte_by_byte_are_the_same_frames(echo):
+    for byte in START + frame(PING, b"p") + frame(CONTINUATION, b"y" * 130):
+        echo.send(bytes([byte]))
+    assert echo.take_frame() == (PONG, b"p")
+    assert echo.take_frame() == (TEXT, b"x" + b"y" * 130)
+
+
+def test_empty_fragments_up_to_the_limit_are_one_message(echo):
+    echo.send(frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 126 + frame(CONTINUATION))
+    assert echo.take_frame() == (TEXT, b"")
+
+
+# Peers that behave badly in bulk
+
+
+def test_a_flood_of_pings_is_answered_or_closed_and_costs_little(gateway):
+    before = gateway.resident_bytes()
+    with Wire(gateway) as wire:
+        wire.handshake("/ws/")
+        wire.send(frame(PING, b"p" * 125) * 20_000)
+        wire.send(close_frame(1000))
+        opcode = PONG
+        while opcode == PONG:
+            opcode, payload = wire.take_frame()
+        assert opcode == CLOSE
+        assert struct.unpack("!H", payload[:2])[0] in (1000, 1008)
+    assert gateway.resident_bytes() - before < 32 << 20
+
+
+def test_a_flood_of_pings_by_a_peer_that_does_not_read_costs_little(gateway):
+    before = gateway.resident_bytes()
+    with Wire(gateway, receive_buffer=4096) as wire:
+        wire.handshake("/ws/")
+        wire.socket.setblocking(False)
+        flood = frame(PING, b"p" * 125) * 500
+        try:
+            for _ in range(400):
+                wire.socket.send(flood)
+        except (BlockingIOError, ConnectionError):
+            pass
+        assert gateway.get("/polls/").status_code == 200
+        assert gateway.resident_bytes() - before < 32 << 20
+
+
+def test_random_frames_cost_their_own_socket_at_most(gateway, poll):
+    dice = random.Random(20261123)
+    for _ in range(200):
+        with Wire(gateway) as wire:
+            wire.handshake("/ws/")
+            for _ in range(dice.randint(1, 5)):
+                wire.send(
+                    frame(
+                        dice.choice([TEXT, TEXT, PING, CONTINUATION, BINARY, CLOSE]),
+                        dice.randbytes(dice.choice([0, 1, 2, 125, 126, 300])),
+                        fin=dice.random() < 0.7,
+                    )
+                )
+            wire.send(dice.randbytes(dice.randint(0, 40)))
+    assert gateway.vote(poll, 0, "still here").status_code == 201
+
+
+@pytest.mark.parametrize("way", ["FIN", "RST"])
+def test_a_socket_that_goes_without_a_close_leaves_nothing_behind(gateway, poll, way):
+    for _ in range(20):
+        wire = Wire(gateway)
+        wire.handshake(f"/ws/polls/{poll.id}/")
+        wire.send(START)
+        wire.finish_sending() if way == "FIN" else wire.reset()
+        wire.socket.close()
+    with Wire(gateway) as wire:
+        wire.handshake(f"/ws/polls/{poll.id}/")
+        message = wire.take_message()
+        while message.get("viewers") != 1:
+            message = wire.take_message()

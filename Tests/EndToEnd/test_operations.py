@@ -1,0 +1,213 @@
+"""The ops listener, and how a gateway ends."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+import prometheus
+from gateway import limits
+from live import Viewer
+from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
+from wire import Wire, get, upgrade
+
+
+def test_a_gateway_that_runs_is_live_and_ready(gateway):
+    assert gateway.ops("GET", "/livez").status_code == 200
+    assert gateway.ops("GET", "/readyz").status_code == 200
+
+
+def test_metrics_are_prometheus_text_and_move(gateway, poll):
+    before = gateway.ops("GET", "/metrics")
+    assert before.status_code == 200
+    assert before.headers["Content-Type"].startswith("text/plain")
+    samples = prometheus.parse(before.text)
+    assert samples
+    with Viewer(gateway, f"/ws/polls/{poll.id}/"):
+        gateway.cast(poll, 0, "ada")
+        after = prometheus.parse(gateway.ops("GET", "/metrics").text)
+    assert any(after[name] > value for name, value in samples.items() if name in after)
+    assert all(name.startswith(("pollstream_", "process_")) for name in after)
+
+
+def test_metrics_never_name_a_voter_or_a_key(gateway, poll):
+    gateway.cast(poll, 0, "very-particular-name")
+    text = gateway.ops("GET", "/metrics").text
+    assert "very-particular-name" not in text
+    assert poll.host_key not in text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/drain"])
+def test_operations_are_not_on_the_public_listener(gateway, path):
+    assert gateway.call("GET", path).status_code == 404
+    assert gateway.call("POST", path).status_code in (404, 405)
+
+
+def test_only_the_operations_are_on_the_ops_listener(gateway):
+    for path in ("/", "/polls/", "/ws/", "/nowhere"):
+        assert gateway.ops("GET", path).status_code == 404
+
+
+def test_drain_is_asked_for_by_post_alone(gateway):
+    answer = gateway.ops("GET", "/drain")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    assert gateway.ops("GET", "/readyz").status_code == 200
+
+
+def test_the_ops_listener_may_be_off(start_gateway):
+    gateway = start_gateway("--ops-listen", "off", without=("--ops-listen",))
+    assert gateway.ops_url is None
+    assert "ops on" not in gateway.log_text()
+    assert gateway.get("/polls/").status_code == 200
+
+
+# Draining
+
+
+def test_an_idle_gateway_ends_with_0_on_sigterm(start_gateway):
+    gateway = start_gateway()
+    gateway.terminate()
+    assert gateway.wait() == 0
+
+
+def test_an_idle_gateway_ends_with_0_on_sigint(start_gateway):
+    gateway = start_gateway()
+    gateway.up.clear()
+    gateway.process.send_signal(signal.SIGINT)
+    assert gateway.wait() == 0
+
+
+def test_an_idle_gateway_ends_with_0_on_post_drain(start_gateway):
+    gateway = start_gateway()
+    answer = gateway.ops("POST", "/drain?seconds=5")
+    assert answer.status_code == 202
+    assert gateway.wait() == 0
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"])
+def test_other_signals_kill_nobody(gateway, name):
+    gateway.process.send_signal(getattr(signal, name))
+    time.sleep(0.2)  # nothing tells that a signal was ignored
+    assert gateway.process.poll() is None
+    assert gateway.get("/polls/").status_code == 200
+
+
+def test_viewers_of_a_draining_gateway_are_sent_away_each_at_its_own_time(start_gateway):
+    gateway = start_gateway("--drain", "4s")
+    poll = gateway.create_poll()
+    viewers = [Viewer(gateway, f"/ws/polls/{poll.id}/") for _ in range(20)]
+    for viewer in viewers:
+        viewer.until("snapshot")
+    gateway.terminate()
+    delays = [viewer.until("draining")["reconnect_in_ms"] for viewer in viewers]
+    assert all(type(delay) is int and 0 <= delay <= 4000 for delay in delays)
+    assert len(set(delays)) > len(viewers) // 2
+    assert max(delays) - min(delays) >= 1000
+    assert [viewer.close_code() for viewer in viewers] == [1001] * len(viewers)
+    assert gateway.wait() == 0
+
+
+def test_a_draining_gateway_says_so(start_gateway):
+    gateway = start_gateway("--drain", "30s")
+    poll = gateway.create_poll()
+    keepers = [Viewer(gateway, f"/ws/polls/{poll.id}/") for _ in range(20)]
+    with Wire(gateway) as kept_alive:
+        kept_alive.send(get())
+        assert kept_alive.answer().status == 200
+        gateway.terminate()
+        keepers[0].until("draining")
+        assert gateway.ops("GET", "/readyz").status_code == 503
+        assert gateway.ops("GET", "/livez").status_code == 200
+        assert is_turned_away(gateway, get())
+        assert is_turned_away(gateway, upgrade("/ws/"))
+    for keeper in keepers:
+        keeper.socket.close()
+    assert gateway.wait(40) == 0
+
+
+def is_turned_away(gateway, data: bytes) -> bool:
+    """Whether a new connection is refused, or answered that the gateway is draining."""
+    try:
+        with Wire(gateway) as wire:
+            wire.send(data)
+            rest = wire.rest()
+    except ConnectionError:
+        return True
+    return rest == b"" or (rest.startswith(b"HTTP/1.1 503 ") and b'"draining"' in rest)
+
+
+def test_before_the_drain_begins_all_is_served_but_nobody_new_is_sent_here(start_gateway):
+    gateway = start_gateway("--drain-delay", "2s", "--drain", "1s")
+    poll = gateway.create_poll()
+    gateway.terminate()
+    deadline = time.monotonic() + 1.5
+    while gateway.ops("GET", "/readyz").status_code != 503:
+        assert time.monotonic() < deadline
+    gateway.cast(poll, 0, "ada")
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+    assert gateway.wait() == 0
+
+
+def test_a_second_sigterm_stops_at_once(start_gateway):
+    gateway = start_gateway("--drain", "300s")
+    poll = gateway.create_poll()
+    viewers = [Viewer(gateway, f"/ws/polls/{poll.id}/") for _ in range(10)]
+    gateway.terminate()
+    for viewer in viewers:
+        viewer.until("draining")
+    gateway.terminate()
+    gateway.wait(10)
+
+
+def test_a_drain_takes_no_longer_than_it_may(start_gateway):
+    gateway = start_gateway("--drain", "1s")
+    poll = gateway.create_poll()
+    with Wire(gateway) as silent:
+        silent.handshake(f"/ws/polls/{poll.id}/")
+        with Wire(gateway) as half:
+            half.send(b"GET /polls/ HTTP/1.1\r\nHost:")
+            gateway.terminate()
+            assert gateway.wait(15) == 0
+
+
+def test_ballots_answered_while_draining_are_stored(start_gateway):
+    gateway = start_gateway("--drain", "2s")
+    poll = gateway.create_poll()
+    stop, receipts = threading.Event(), Receipts()
+    ballots = ballots_for(poll, names_until(stop))
+    voters = in_threads((cast_over_websocket, gateway, poll, ballots, receipts))
+    receipts.wait_for(200)
+    gateway.terminate()
+    assert gateway.wait() == 0
+    told = len(receipts.having("counted"))
+    assert gateway.stored_ballots() >= told
+    gateway.start()
+    stop.set()
+    join(voters)
+    assert gateway.stored_ballots() == len(receipts.having("counted")) >= told
+    assert gateway.results(poll)["counts"] == receipts.counts(poll)
+    assert gateway.audit(poll)["consistent"] is True
+
+
+def test_what_was_stored_is_there_after_a_restart(start_gateway):
+    gateway = start_gateway()
+    poll = gateway.create_poll(["a", "b", "c"], description="kept")
+    gateway.cast(poll, 2, "ada")
+    before = gateway.poll(poll)
+    gateway.stop()
+    gateway.start()
+    assert gateway.poll(poll) == before
+    assert gateway.vote(poll, 2, "ada").json()["repeated"] is True
+    assert gateway.close(poll)["revision"] > before["revision"]
+
+
+def test_a_full_log_pipe_stops_nobody(start_gateway):
+    gateway = start_gateway(*limits(header_timeout="300ms"), "--log-level", "debug")
+    for _ in range(300):
+        with Wire(gateway) as wire:
+            wire.send(b"\x00\x1b[31mred\r\nGET")
+    assert gateway.get("/polls/").status_code == 200
+    assert "\x1b[31m" not in gateway.log_text(2000)
