@@ -71,6 +71,7 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         tests(of: "Identity", ["Polls"]),
+        tests(of: "Store", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )
