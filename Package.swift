@@ -91,6 +91,7 @@ let package = Package(
         tests(of: "Identity", ["Polls"]),
         tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
+        tests(of: "Store", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )

@@ -119,10 +119,12 @@ struct SQLiteFile: Sendable {
         }
     }
 
+    /// What SQLite would take for an empty file and write over.
     private func refuseLostDatabase() throws(StoreError) {
-        guard (Self.byteCount(path) ?? 0) == 0, (Self.byteCount(path + "-wal") ?? 0) > 0 else {
-            return
-        }
+        let byteCount = Self.byteCount(path) ?? 0
+        // SQLite reports a size of 1 as 0, for the sake of an old file system.
+        if byteCount == 1 { throw .unusable(reason: "\(path): not a SQLite database") }
+        guard byteCount == 0, (Self.byteCount(path + "-wal") ?? 0) > 0 else { return }
         throw .unusable(
             reason: "\(path): missing or empty, but its log \(path)-wal is there; "
                 + "restore the database or move the log away")

@@ -42,7 +42,7 @@ extension SQLiteStore {
     }
 
     /// Word for word those of the partial indices, so that SQLite uses them.
-    private static func condition(_ filter: PollFilter) -> String {
+    static func condition(_ filter: PollFilter) -> String {
         switch filter {
         case .scheduled: "closed_at IS NULL AND is_opened = 0"
         case .open: "closed_at IS NULL AND is_opened = 1"

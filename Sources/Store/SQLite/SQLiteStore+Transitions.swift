@@ -37,8 +37,10 @@ extension SQLiteStore {
                 """
             ).first { (row) throws(SQLiteFailure) in row.optionalInteger(0) }
             guard let due = next ?? nil else { return nil }
-            let (wait, isTooLong) = due.subtractingReportingOverflow(clock())
-            return isTooLong ? .max : max(0, wait)
+            let now = clock()
+            if due <= now { return 0 }
+            let (wait, isTooLong) = due.subtractingReportingOverflow(now)
+            return isTooLong ? .max : wait
         }
     }
 
