@@ -1,4 +1,5 @@
 import Foundation
+import Identity
 import Polls
 
 @testable import Gateway
