@@ -83,6 +83,7 @@ let package = Package(
         tests(of: "Polls"),
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
+        tests(of: "Reactor"),
         tests(of: "CWire"),
         tests(of: "JSON"),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
@@ -90,6 +91,7 @@ let package = Package(
         tests(of: "Identity", ["Polls"]),
         tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
+        tests(of: "Store", ["Polls"]),
     ],
     cLanguageStandard: .gnu17
 )

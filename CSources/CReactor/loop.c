@@ -85,6 +85,7 @@ static int start_handles(ps_loop *loop) {
 static bool copy_overload_response(ps_loop *loop) {
     ps_bytes *response = &loop->settings.overload_response;
     if (response->count == 0) {
+        response->start = NULL; /* the caller's pointer is not ours to free */
         return true;
     }
     uint8_t *copy = malloc(response->count);

@@ -12,6 +12,26 @@ package struct Frame: ~Copyable {
                 loop.handle, text.baseAddress?.assumingMemoryBound(to: UInt8.self), text.count))
     }
 
+    /// As above; a closure of `withUnsafeBytes` cannot return a frame.
+    package init(text: [UInt8], on loop: Loop) {
+        handle = text.withUnsafeBytes { bytes in
+            Frame.checked(
+                ps_frame_create_text(
+                    loop.handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                    bytes.count))
+        }
+    }
+
+    /// Bytes as they are.
+    package init(raw: [UInt8], on loop: Loop) {
+        handle = raw.withUnsafeBytes { bytes in
+            Frame.checked(
+                ps_frame_create_raw(
+                    loop.handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                    bytes.count))
+        }
+    }
+
     /// Bytes as they are.
     package init(raw: UnsafeRawBufferPointer, on loop: Loop) {
         handle = Frame.checked(

@@ -29,7 +29,8 @@ import Testing
     }
 
     @Test func `no tally precedes the snapshot, none is missed, none comes twice`() {
-        var random = SystemRandomNumberGenerator()
+        let seed = UInt64.random(in: .min ... .max)
+        var random = SeededRandom(state: seed)
         for round in Int64(1)...40 {
             let front = TestFront(tickNanoseconds: 1, polls: [makeRecord(round)])
             let id = PollID(round)!
@@ -64,19 +65,20 @@ import Testing
                         message.type == "snapshot"
                         ? (message.poll["revision"] as? NSNumber)?.int64Value ?? -1
                         : message.revision
-                    #expect(newer > revision)
+                    #expect(newer > revision, "seed \(seed)")
                     revision = newer
                     if isClosed { break }
                 }
-                #expect(messages.first?.type == "snapshot")
-                #expect(messages.count { $0.type == "snapshot" } == 1)
+                #expect(messages.first?.type == "snapshot", "seed \(seed)")
+                #expect(messages.count { $0.type == "snapshot" } == 1, "seed \(seed)")
                 if messages.last?.type == "state" {
-                    #expect(messages.last?.revision == 5 + cast + 1)
+                    #expect(messages.last?.revision == 5 + cast + 1, "seed \(seed)")
                     if messages.count > 2 {
-                        #expect(messages[messages.count - 2].counts == [cast, 0])
+                        let final = messages[messages.count - 2]
+                        #expect(final.counts == [cast, 0], "seed \(seed)")
                     }
                 } else {
-                    #expect(messages.last?.total == cast)
+                    #expect(messages.last?.total == cast, "seed \(seed)")
                 }
             }
         }
@@ -159,8 +161,13 @@ import Testing
         }
         #expect(front.rooms.readIDs == [PollID(99)!])
         front.rooms.add(makeRecord(99))
-        socket.send(#"{"type":"subscribe","poll_ids":[99]}"#)
-        #expect(socket.next().type == "snapshot")
+        // The news of it and the question travel separate ways.
+        var answer = ""
+        for _ in 0..<1_000 where answer != "snapshot" {
+            socket.send(#"{"type":"subscribe","poll_ids":[99]}"#)
+            answer = socket.next().type
+        }
+        #expect(answer == "snapshot")
     }
 
     @Test func `a poll that is created while it is read is found`() {
@@ -257,5 +264,18 @@ import Testing
         #expect(waitForViewers(4))
         others.removeAll()
         #expect(waitForViewers(1))
+    }
+}
+
+/// SplitMix64, so that a run that failed can be run again.
+struct SeededRandom: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
     }
 }

@@ -141,6 +141,9 @@ final class Rooms: @unchecked Sendable {
         }
     }
 
+    /// A ballot that was stored before anybody here looked; its tally has been read with the poll.
+    func store(_ key: BallotKey) { locked { ballots[key] = Choices(mask: 1) } }
+
     private func enqueue(_ ballot: Ballot) -> Bool {
         locked {
             if isFull { return false }

@@ -40,30 +40,43 @@ final class TestFront {
         let ended = DispatchSemaphore(value: 0)
         let port = PortBox()
         Thread.detachNewThread {
+            // Outlives the loop, which ends with `serve`.
+            let budget = ConnectionBudget(connectionLimit: 1_000)
             do {
-                let gateway = Gateway(
-                    loopIndex: index, settings: settings, doors: rooms.doors, shared: shared)
-                let handler = TestHandler(gateway)
-                let budget = ConnectionBudget(connectionLimit: 1_000)
-                var loopSettings = LoopSettings()
-                loopSettings.tickNanoseconds = tickNanoseconds
-                let loop = try Loop(
-                    settings: loopSettings, budget: budget,
-                    handler: handler)
-                rooms.open(gateway.attach(to: loop), of: index)
-                port.value = try loop.listen(address: "127.0.0.1", port: 0, kind: .publicAPI)
-                started.signal()
-                loop.run()
-                rooms.close(loop: index)
-                withExtendedLifetime((handler, budget)) {}
+                try Self.serve(
+                    Gateway(
+                        loopIndex: index, settings: settings, doors: rooms.doors, shared: shared),
+                    index, tickNanoseconds, budget, rooms
+                ) {
+                    port.value = $0
+                    started.signal()
+                }
             } catch {
                 fatalError("cannot start a loop: \(error)")
             }
+            withExtendedLifetime(budget) {}
             ended.signal()
         }
         started.wait()
         ports.append(port.value)
         finished.append(ended)
+    }
+}
+
+extension TestFront {
+    private static func serve(
+        _ gateway: Gateway, _ index: Int, _ tickNanoseconds: UInt64,
+        _ budget: ConnectionBudget, _ rooms: Rooms, started: (UInt16) -> Void
+    ) throws {
+        let handler = TestHandler(gateway)
+        var settings = LoopSettings()
+        settings.tickNanoseconds = tickNanoseconds
+        let loop = try Loop(settings: settings, budget: budget, handler: handler)
+        rooms.open(gateway.attach(to: loop), of: index)
+        started(try loop.listen(address: "127.0.0.1", port: 0, kind: .publicAPI))
+        loop.run()
+        rooms.close(loop: index)
+        withExtendedLifetime(handler) {}
     }
 }
 

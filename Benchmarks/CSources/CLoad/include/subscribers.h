@@ -1,0 +1,65 @@
+/* Many WebSockets that watch one poll, and one HTTP connection that changes it.
+ *
+ * Everything here runs on the caller's thread and returns when its condition is met, its time is
+ * up, or Ctrl-C came. Between calls nothing is read: keep calls close together, or call `_rest`. */
+#ifndef LD_SUBSCRIBERS_H
+#define LD_SUBSCRIBERS_H
+
+#include "frame.h"
+#include "target.h"
+
+typedef struct ld_subscribers ld_subscribers;
+
+/* How the sockets came up. */
+typedef struct ld_opening {
+    uint64_t started_ns;     /* the first connect() */
+    uint64_t finished_ns;    /* the last snapshot had arrived */
+    uint64_t snapshot_bytes; /* the last snapshot's frame, with its header */
+    int ready_count;
+} ld_opening;
+
+/* One change and its way to every subscriber. */
+typedef struct ld_round {
+    uint64_t started_ns;      /* the request was handed to the kernel */
+    uint64_t last_ns;         /* the last subscriber had the bytes; 0 when none was awaited */
+    uint64_t frame_count;     /* tallies and snapshots received meanwhile */
+    uint64_t frame_bytes;     /* theirs, with headers */
+    uint64_t other_count;     /* everything else, `viewers` for instance */
+    uint64_t revision;        /* in the answer to the request */
+    int reached_count;        /* subscribers that hold a newer revision than before */
+    int mismatch_count;       /* of these, those whose revision is not the answer's */
+    int status;               /* of the answer, 0 when there was none */
+} ld_round;
+
+/* Prepares `count` subscribers of `path`; nothing is connected yet.
+ * Ownership: copies `path`; `*out` is destroyed by ld_subscribers_destroy.
+ * Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_create(
+    ld_subscribers **out, const ld_target *target, const char *path, int count);
+void ld_subscribers_destroy(ld_subscribers *subscribers);
+
+/* Connects all of them, at most `concurrency` under way at a time, until each has its snapshot.
+ * Latencies: from a socket's connect() to its snapshot.
+ * Returns: LD_OK, LD_TIMEOUT, LD_INTERRUPTED, LD_LOST or LD_FAILED; `*out` is filled in any case. */
+int ld_subscribers_open(
+    ld_subscribers *subscribers, int concurrency, uint64_t timeout_ns, ld_opening *out);
+
+/* Sends `request` (whole HTTP/1.1, to be answered with a `"revision"`) and runs until it is
+ * answered and, if `awaits_frames`, every subscriber holds a newer revision than before.
+ * Latencies: from the sending of the request to each subscriber's frame.
+ * Returns: as above; LD_LOST as soon as any subscriber is closed. */
+int ld_subscribers_round(
+    ld_subscribers *subscribers, const char *request, size_t request_bytes, bool awaits_frames,
+    uint64_t timeout_ns, ld_round *out);
+
+/* Reads and answers pings for that long. `*frame_count` becomes what came in, pings included.
+ * Returns: LD_OK, LD_INTERRUPTED or LD_LOST. */
+int ld_subscribers_rest(ld_subscribers *subscribers, uint64_t rest_ns, uint64_t *frame_count);
+
+/* Nanoseconds, one per arrival, of the last opening or round; borrowed until the next call. */
+const uint64_t *ld_subscribers_latencies(const ld_subscribers *subscribers, int *count);
+
+/* Why the last call failed, or an empty text; borrowed until the next call. */
+const char *ld_subscribers_reason(const ld_subscribers *subscribers);
+
+#endif

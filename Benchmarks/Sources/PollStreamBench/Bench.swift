@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// A scenario is one file in Scenarios/: add it there and to this list.
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pollstream-bench",
+        abstract: "Loads a PollStream gateway and reports what it costs, see TARGETS.md.",
+        subcommands: [Fanout.self, Connect.self, Idle.self, Votes.self, Start.self])
+}

@@ -1,0 +1,60 @@
+import Histogram
+
+/// Latencies of one run, in nanoseconds, three significant digits from 1 ns up.
+struct Distribution {
+    private var histogram = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
+
+    var count: UInt64 { histogram.totalCount }
+
+    mutating func record(_ nanoseconds: UInt64) {
+        histogram.record(nanoseconds)
+    }
+
+    mutating func record(_ nanoseconds: UnsafeBufferPointer<UInt64>) {
+        for value in nanoseconds {
+            histogram.record(value)
+        }
+    }
+
+    /// Adds what another run measured: the percentiles are then those of both together, which no
+    /// mean of percentiles is.
+    mutating func merge(_ other: Distribution) {
+        histogram.add(other.histogram)
+    }
+
+    /// Nil when nothing was recorded: a percentile of nothing is not zero.
+    var summary: Summary? {
+        guard count > 0 else { return nil }
+        return Summary(
+            count: count,
+            p50Milliseconds: milliseconds(histogram.valueAtPercentile(50)),
+            p90Milliseconds: milliseconds(histogram.valueAtPercentile(90)),
+            p99Milliseconds: milliseconds(histogram.valueAtPercentile(99)),
+            p999Milliseconds: milliseconds(histogram.valueAtPercentile(99.9)),
+            maxMilliseconds: milliseconds(histogram.max))
+    }
+
+    struct Summary: Encodable, Equatable {
+        let count: UInt64
+        let p50Milliseconds: Double
+        let p90Milliseconds: Double
+        let p99Milliseconds: Double
+        let p999Milliseconds: Double
+        let maxMilliseconds: Double
+
+        /// As rows of a run's table.
+        func figures(of name: String) -> [Figure] {
+            [
+                Figure("\(name) p50", p50Milliseconds, "ms"),
+                Figure("\(name) p90", p90Milliseconds, "ms"),
+                Figure("\(name) p99", p99Milliseconds, "ms"),
+                Figure("\(name) p99.9", p999Milliseconds, "ms"),
+                Figure("\(name) max", maxMilliseconds, "ms"),
+            ]
+        }
+    }
+}
+
+private func milliseconds(_ nanoseconds: UInt64) -> Double {
+    Double(nanoseconds) / 1e6
+}

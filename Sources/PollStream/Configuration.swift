@@ -1,0 +1,81 @@
+import Catalogue
+import Gateway
+import Ledger
+import Reactor
+import Telemetry
+
+/// Everything `pollstream serve` was told, checked. The defaults are PROTOCOL's.
+struct Configuration {
+    var listen: [ListenAddress] = [ListenAddress(host: "127.0.0.1", port: 8080)]
+    var operationsListen: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 9090)
+    var database = Database.sqlite(path: "pollstream.db")
+    var migrates = true
+    var loopCount = Host.coreCount
+    var drainMilliseconds = 30_000
+    var drainDelayMilliseconds = 0
+    var logLevel = Log.Level.info
+    var logFormat = Log.Format.text
+    /// nil: what RLIMIT_NOFILE leaves.
+    var connectionLimit: Int?
+    var ledger = LedgerSettings()
+    var catalogue = CatalogueSettings()
+    var loop = LoopSettings()
+    var gateway = GatewaySettings()
+
+    enum Database: Equatable, CustomStringConvertible {
+        case sqlite(path: String)
+
+        var description: String {
+            switch self {
+            case .sqlite(let path): "sqlite:\(path)"
+            }
+        }
+    }
+
+    enum Switch: String, CaseIterable { case allow, deny }
+    enum OnOff: String, CaseIterable { case on, off }
+
+    /// Reads the environment, then the command line over it.
+    /// - Parameter arguments: values as typed, by the name of their setting.
+    /// - Throws: every problem at once.
+    init(arguments: [String: [String]], environment: (String) -> String?)
+        throws(ConfigurationProblems)
+    {
+        var problems: [String] = []
+        for setting in Setting.all {
+            let typed = arguments[setting.name] ?? []
+            let fromEnvironment = environment(setting.variable).map { value in
+                setting.isRepeatable
+                    ? value.split(separator: ",").map { String($0.drop { $0 == " " }) } : [value]
+            }
+            let source = typed.isEmpty ? setting.variable : "--\(setting.name)"
+            let values = typed.isEmpty ? fromEnvironment ?? [] : typed
+            if values.isEmpty { continue }
+            do {
+                try setting.apply(&self, values)
+            } catch {
+                problems.append("\(source): \(error.reason)")
+            }
+        }
+        if drainDelayMilliseconds >= drainMilliseconds {
+            problems.append("--drain-delay: give less than --drain (\(drainMilliseconds)ms)")
+        }
+        guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
+        gateway.subscriptionCount = Int(loop.subscriptionCount)
+    }
+}
+
+extension Configuration {
+    /// Connections the process takes: what was asked for, else what descriptors leave after those
+    /// for the database, the log, the loops and a reserve.
+    func connectionLimit(descriptors: UInt64) -> Int {
+        let reserved = 64 + 16 * loopCount
+        let possible = max(1, Int(clamping: descriptors) - reserved)
+        return min(connectionLimit ?? possible, possible)
+    }
+}
+
+/// What is wrong with a configuration, a line each.
+struct ConfigurationProblems: Error, Equatable {
+    let problems: [String]
+}

@@ -1,0 +1,89 @@
+/// A limit of PROTOCOL's table, by the name that `--limit NAME=VALUE` takes.
+struct Limit: Sendable {
+    let name: String
+    let standard: String
+    /// What happens past it.
+    let past: String
+    let apply: @Sendable (inout Configuration, String) throws(BadValue) -> Void
+
+    /// - Parameter text: `NAME=VALUE`
+    static func apply(_ text: String, to configuration: inout Configuration) throws(BadValue) {
+        guard let equals = text.firstIndex(of: "="),
+            let limit = all.first(where: { $0.name == text[..<equals] })
+        else {
+            let names = all.map(\.name).joined(separator: ", ")
+            throw BadValue("does not name a limit; the names are \(names)")
+        }
+        try limit.apply(&configuration, String(text[text.index(after: equals)...]))
+    }
+
+    static let all: [Limit] = [
+        bytes("request-line-bytes", "8KiB", "414", in: 64...1 << 20, \.loop.requestLineBytes),
+        bytes("head-bytes", "16KiB", "431", in: 128...1 << 20, \.loop.headBytes),
+        count("header-fields", "100", "431", in: 1...100, \.loop.headerFieldCount),
+        bytes("body-bytes", "64KiB", "413", in: 0...64 << 20, \.loop.bodyBytes),
+        Limit(name: "message-bytes", standard: "64KiB", past: "1009") {
+            (configuration, value) throws(BadValue) in
+            configuration.loop.messageBytes = UInt64(try Value.bytes(value, in: 128...64 << 20))
+        },
+        count(
+            "message-fragments", "128", "1008", in: 1...1 << 20, \.loop.messageFragmentCount),
+        count(
+            "subscriptions", "128", "too_many_subscriptions", in: 1...4096,
+            \.loop.subscriptionCount),
+        bytes(
+            "outbox-bytes", "256KiB", "1008", in: 16 << 10...256 << 20, \.loop.outboxBytes),
+        duration("header-timeout", "10s", "408", \.loop.headerTimeoutMilliseconds),
+        duration("body-timeout", "20s", "408", \.loop.bodyTimeoutMilliseconds),
+        duration("idle-timeout", "60s", "close", \.loop.idleTimeoutMilliseconds),
+        duration("close-timeout", "2s", "close", \.loop.closeTimeoutMilliseconds),
+        duration("ping-period", "25s", "close after two", \.loop.pingPeriodMilliseconds),
+        Limit(name: "connections", standard: "what RLIMIT_NOFILE leaves", past: "503") {
+            (configuration, value) throws(BadValue) in
+            configuration.connectionLimit = try Value.integer(value, in: 1...10_000_000)
+        },
+        Limit(name: "connections-per-address", standard: "off", past: "429") {
+            (configuration, value) throws(BadValue) in
+            configuration.gateway.connectionsPerAddress =
+                value == "off" ? nil : try Value.integer(value, in: 1...10_000_000)
+        },
+        Limit(name: "waiting-ballots", standard: "65536", past: "503 overloaded") {
+            (configuration, value) throws(BadValue) in
+            configuration.ledger.waitingBallots = try Value.integer(value, in: 1...16_777_216)
+        },
+        Limit(name: "commit-timeout", standard: "5s", past: "504 commit_unknown") {
+            (configuration, value) throws(BadValue) in
+            configuration.ledger.commitLimit = .milliseconds(try Value.milliseconds(value))
+        },
+    ]
+
+    private static func bytes(
+        _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
+        _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
+    ) -> Limit {
+        Limit(name: name, standard: standard, past: past) {
+            (configuration, value) throws(BadValue) in
+            configuration[keyPath: path] = UInt32(try Value.bytes(value, in: range))
+        }
+    }
+
+    private static func count(
+        _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
+        _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
+    ) -> Limit {
+        Limit(name: name, standard: standard, past: past) {
+            (configuration, value) throws(BadValue) in
+            configuration[keyPath: path] = UInt32(try Value.integer(value, in: range))
+        }
+    }
+
+    private static func duration(
+        _ name: String, _ standard: String, _ past: String,
+        _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
+    ) -> Limit {
+        Limit(name: name, standard: standard, past: past) {
+            (configuration, value) throws(BadValue) in
+            configuration[keyPath: path] = UInt32(try Value.milliseconds(value))
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct PollStreamCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pollstream",
+        abstract: "A realtime polling gateway: votes in, live tallies out, one binary.",
+        version: "pollstream \(Version.current)",
+        subcommands: [Serve.self, Migrate.self, Check.self])
+}
+
+enum Version {
+    static let current = "0.1.0"
+}
+
+/// How a run ends, as PROTOCOL promises; 64 for a usage error is ArgumentParser's.
+enum ExitStatus {
+    static let configurationError = ExitCode(1)
+    static let dependencyUnusable = ExitCode(2)
+}
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serves everything, in the foreground, until SIGTERM.",
+        discussion: Setting.discussion)
+
+    @OptionGroup var options: ServeOptions
+
+    func run() throws {
+        let configuration = try options.configuration()
+        let server: Server
+        do {
+            server = try Server(configuration)
+        } catch {
+            Host.say("pollstream: \(error)")
+            throw ExitStatus.dependencyUnusable
+        }
+        server.serve()
+    }
+}
+
+struct Migrate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Creates or upgrades the schema of a database.")
+
+    @Option(help: Setting.named("database").argumentHelp) var database: String?
+
+    func run() throws {
+        let configuration = try loadConfiguration(["database": database.map { [$0] } ?? []])
+        do {
+            let store = try Server.openStore(configuration, migrates: true)
+            store.close()
+        } catch {
+            Host.say("pollstream: \(error)")
+            throw ExitStatus.dependencyUnusable
+        }
+        Host.say("the schema is up to date")
+    }
+}
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Validates configuration and dependencies, and says all that is wrong.")
+
+    @OptionGroup var options: ServeOptions
+
+    func run() throws {
+        let configuration = try options.configuration()
+        let problems = Server.problems(with: configuration)
+        for problem in problems { Host.say(problem) }
+        if !problems.isEmpty { throw ExitStatus.configurationError }
+        Host.say("everything is in order")
+    }
+}
+
+struct ServeOptions: ParsableArguments {
+    @Option(help: Setting.named("listen").argumentHelp) var listen: [String] = []
+    @Option(help: Setting.named("ops-listen").argumentHelp) var opsListen: String?
+    @Option(help: Setting.named("database").argumentHelp) var database: String?
+    @Option(help: Setting.named("migrate").argumentHelp) var migrate: String?
+    @Option(help: Setting.named("loops").argumentHelp) var loops: String?
+    @Option(help: Setting.named("tick").argumentHelp) var tick: String?
+    @Option(help: Setting.named("voter-names").argumentHelp) var voterNames: String?
+    @Option(name: .customLong("public-url"), help: Setting.named("public-url").argumentHelp)
+    var publicURL: String?
+    @Option(help: Setting.named("allowed-origin").argumentHelp) var allowedOrigin: [String] = []
+    @Option(help: Setting.named("admin-key").argumentHelp) var adminKey: String?
+    @Option(help: Setting.named("drain").argumentHelp) var drain: String?
+    @Option(help: Setting.named("drain-delay").argumentHelp) var drainDelay: String?
+    @Option(help: Setting.named("rate-polls").argumentHelp) var ratePolls: String?
+    @Option(help: Setting.named("rate-votes").argumentHelp) var rateVotes: String?
+    @Option(help: Setting.named("rate-messages").argumentHelp) var rateMessages: String?
+    @Option(help: Setting.named("rate-handshakes").argumentHelp) var rateHandshakes: String?
+    @Option(help: Setting.named("limit").argumentHelp) var limit: [String] = []
+    @Option(help: Setting.named("log-level").argumentHelp) var logLevel: String?
+    @Option(help: Setting.named("log-format").argumentHelp) var logFormat: String?
+    @Flag(help: Setting.named("ws-echo").argumentHelp) var wsEcho = false
+
+    /// As typed, by the name of the setting; empty where it was not given.
+    var arguments: [String: [String]] {
+        var arguments: [String: [String]] = [
+            "listen": listen, "allowed-origin": allowedOrigin, "limit": limit,
+            "ws-echo": wsEcho ? ["on"] : [],
+        ]
+        for (name, value) in [
+            "ops-listen": opsListen, "database": database, "migrate": migrate, "loops": loops,
+            "tick": tick, "voter-names": voterNames, "public-url": publicURL,
+            "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
+            "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,
+            "rate-handshakes": rateHandshakes, "log-level": logLevel, "log-format": logFormat,
+        ] {
+            arguments[name] = value.map { [$0] } ?? []
+        }
+        return arguments
+    }
+
+    func configuration() throws(ExitCode) -> Configuration { try loadConfiguration(arguments) }
+}
+
+/// Lists every problem on standard error where there is one.
+func loadConfiguration(_ arguments: [String: [String]]) throws(ExitCode) -> Configuration {
+    do {
+        return try Configuration(arguments: arguments, environment: Host.environment)
+    } catch {
+        for problem in error.problems { Host.say("pollstream: \(problem)") }
+        throw ExitStatus.configurationError
+    }
+}
+
+extension Setting {
+    var argumentHelp: ArgumentHelp {
+        ArgumentHelp("\(help) (default: \(standard))", valueName: value)
+    }
+
+    static var discussion: String {
+        let limits = Limit.all.map { limit in
+            let name = limit.name.padded(to: 26)
+            return "  \(name)\(limit.standard.padded(to: 26))past it: \(limit.past)"
+        }
+        return """
+            Every option is also an environment variable (--drain-delay: \
+            \(named("drain-delay").variable)); the command line wins. Repeatable ones take a \
+            comma-separated list there.
+
+            Limits, for --limit NAME=VALUE:
+            \(limits.joined(separator: "\n"))
+            """
+    }
+}
+
+extension String {
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(1, width - count))
+    }
+}

@@ -1,0 +1,196 @@
+import Catalogue
+import Gateway
+import Identity
+import Ledger
+import Polls
+import Reactor
+import Store
+import Telemetry
+import Threads
+
+/// Builds the rooms and joins their doors. This file is the architecture.
+final class Server {
+    private let configuration: Configuration
+    private let log: Log
+    private let logOutput: LogOutput
+    private let store: SQLiteStore
+    private let ledger: Ledger
+    private let catalogue: Catalogue
+    private let budget: ConnectionBudget
+    private let loops: [LoopThread]
+    private let switchboard = Switchboard()
+    private let shutdown = Shutdown()
+    private let served: [ListenAddress]
+    private let operations: ListenAddress?
+
+    /// Opens the store and the listeners; nothing is served yet.
+    /// - Throws: `StoreError` or `ReactorError`: what cannot be used, and why.
+    init(_ configuration: Configuration) throws {
+        Shutdown.blockSignals()
+        self.configuration = configuration
+        logOutput = LogOutput()
+        log = Log(
+            level: configuration.logLevel, format: configuration.logFormat, to: logOutput,
+            now: Clock.unixMilliseconds)
+        let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
+        let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
+        budget = ConnectionBudget(connectionLimit: UInt32(connectionLimit))
+
+        store = try Server.openStore(configuration, migrates: configuration.migrates)
+        ledger = Ledger(
+            settings: configuration.ledger, store: store, log: log,
+            settled: { [switchboard] in switchboard.deliver($0) },
+            happened: { [switchboard] in switchboard.announce($0) })
+        catalogue = Catalogue(
+            settings: configuration.catalogue, store: store, exports: [store, store], log: log,
+            makeHostKey: {
+                let key = HostKey.generate()
+                return (key, key.hashed(by: HostKey.hash(of:)))
+            },
+            makeJoinCode: JoinCode.generate,
+            answered: { [switchboard] in switchboard.deliver($0) },
+            happened: { [switchboard] in switchboard.announce($0) })
+
+        let metrics = MetricsPage()
+        let doors = Doors(
+            enqueue: { [ledger] in ledger.enqueue($0) },
+            ask: { [catalogue] in catalogue.ask($0, ticket: $1) },
+            isReady: { [ledger, catalogue] in ledger.isHealthy && catalogue.isHealthy },
+            metrics: { metrics.render() },
+            drain: { [shutdown] in shutdown.request(seconds: $0) },
+            tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) })
+        let shared = Shared(
+            hasher: IdentityHasher(key: store.keys.identity),
+            tokens: VoterTokenSigner(key: store.keys.cookie))
+
+        var loops: [LoopThread] = []
+        for index in 0..<configuration.loopCount {
+            let gateway = Gateway(
+                loopIndex: index, settings: configuration.gateway, doors: doors, shared: shared)
+            loops.append(
+                try LoopThread(
+                    index: index, settings: configuration.loop, budget: budget, gateway: gateway))
+        }
+        self.loops = loops
+        (served, operations) = try Server.listen(configuration, on: loops)
+        switchboard.connect(loops.map(\.inbox))
+        metrics.connect(
+            Metrics([
+                { text in
+                    text.info("pollstream_build_info", "Version.", [("version", Version.current)])
+                },
+                LoopMetrics(readers: loops.map(\.statistics), budget: budget).write,
+                ledger.write, catalogue.write, logOutput.write,
+                ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
+            ]))
+        log.notice(
+            "starting",
+            [
+                "version": Version.current, "loops": "\(loops.count)",
+                "descriptors": "\(descriptorLimit)", "connections": "\(connectionLimit)",
+                "database": "\(configuration.database)",
+                "tick_ms": "\(configuration.loop.tickNanoseconds / 1_000_000)",
+            ])
+    }
+
+    /// Serves until the process is asked to stop, and then drains it.
+    func serve() {
+        ledger.start()
+        catalogue.start()
+        for loop in loops { loop.start() }
+        for address in served { Host.say("listening on http://\(address)") }
+        if let operations { Host.say("ops on http://\(operations)") }
+        guard case .drain(let request)? = shutdown.wait(isDraining: false, until: nil) else {
+            return
+        }
+        drain(within: request.drainMilliseconds ?? configuration.drainMilliseconds)
+    }
+
+    /// `/readyz` first, then paced closes, then what is in flight, then the store.
+    private func drain(within milliseconds: Int) {
+        let began = Clock.monotonicNanoseconds()
+        let deadline = began + Int64(milliseconds) * 1_000_000
+        let delay = min(configuration.drainDelayMilliseconds, milliseconds / 2)
+        // Closes end well before the deadline, so that clients can still answer them.
+        let spread = (milliseconds - delay) * 3 / 4
+        log.notice(
+            "draining",
+            ["for_ms": "\(milliseconds)", "connections": "\(budget.connectionCount)"])
+        switchboard.tellAll(.drain(delay: UInt32(delay), spread: UInt32(spread)))
+
+        let servesUntil = began + Int64(delay) * 1_000_000
+        while Clock.monotonicNanoseconds() < deadline {
+            let isEmpty =
+                Clock.monotonicNanoseconds() >= servesUntil && budget.connectionCount == 0
+            if isEmpty { break }
+            let turn = min(deadline, Clock.monotonicNanoseconds() + 20_000_000)
+            if shutdown.wait(isDraining: true, until: turn) == .stop {
+                log.warning(
+                    "stopping at once", ["connections": "\(budget.connectionCount)"])
+                logOutput.flush(until: Clock.monotonicNanoseconds() + 100_000_000)
+                Host.exitAtOnce()
+            }
+        }
+        let cut = budget.connectionCount
+        // A ballot whose socket is gone is committed all the same.
+        let settled = ledger.drain(until: max(deadline, Clock.monotonicNanoseconds() + 500_000_000))
+        for loop in loops { loop.stop() }
+        let answered = catalogue.drain(until: Clock.monotonicNanoseconds() + 500_000_000)
+        if settled && answered { store.close() }
+        log.notice(
+            "stopped",
+            [
+                "after_ms": "\((Clock.monotonicNanoseconds() - began) / 1_000_000)",
+                "connections_cut": "\(cut)", "ballots_settled": "\(settled)",
+            ])
+        logOutput.flush(until: Clock.monotonicNanoseconds() + 200_000_000)
+    }
+
+    // MARK: Parts
+
+    static func openStore(_ configuration: Configuration, migrates: Bool) throws -> SQLiteStore {
+        switch configuration.database {
+        case .sqlite(let path): try SQLiteStore(path: path)
+        }
+    }
+
+    /// Every loop listens on every address; a port that is picked is picked once. Operations are
+    /// served by the first loop alone.
+    private static func listen(_ configuration: Configuration, on loops: [LoopThread]) throws
+        -> (served: [ListenAddress], operations: ListenAddress?)
+    {
+        var served: [ListenAddress] = []
+        for var address in configuration.listen {
+            for loop in loops { address.port = try loop.listen(address, kind: .publicAPI) }
+            served.append(address)
+        }
+        var operations = configuration.operationsListen
+        if let address = operations {
+            operations?.port = try loops[0].listen(address, kind: .operations)
+        }
+        return (served, operations)
+    }
+
+    /// What `pollstream check` finds: tries the store and the addresses, and lets go of them.
+    static func problems(with configuration: Configuration) -> [String] {
+        var problems: [String] = []
+        do {
+            try openStore(configuration, migrates: false).close()
+        } catch {
+            problems.append("--database: \(error)")
+        }
+        let budget = ConnectionBudget(connectionLimit: 1)
+        for (option, address) in configuration.listen.map({ ("--listen", $0) })
+            + (configuration.operationsListen.map { [("--ops-listen", $0)] } ?? [])
+        {
+            do {
+                let probe = try Loop(
+                    settings: configuration.loop, budget: budget, handler: DeafHandler())
+                _ = try probe.listen(address: address.host, port: address.port, kind: .publicAPI)
+            } catch {
+                problems.append("\(option): \(error)")
+            }
+        }
+        return problems
+    }
+}

@@ -1,0 +1,187 @@
+import Gateway
+import Identity
+import Telemetry
+
+/// One option: its name on the command line and in the environment, what it is for, and what it
+/// sets. The one table that help, environment, checks and the reference are made from.
+struct Setting: Sendable {
+    let name: String
+    /// The placeholder of its value.
+    let value: String
+    let standard: String
+    let help: String
+    var isRepeatable = false
+    /// Takes all values given; throws for the first bad one, which it quotes.
+    let apply: @Sendable (inout Configuration, [String]) throws(BadValue) -> Void
+
+    /// `--drain-delay` is `POLLSTREAM_DRAIN_DELAY`.
+    var variable: String {
+        "POLLSTREAM_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    static func named(_ name: String) -> Setting {
+        guard let setting = all.first(where: { $0.name == name }) else {
+            preconditionFailure("no setting is named \(name)")
+        }
+        return setting
+    }
+
+    /// A setting that takes one value; of several, the last.
+    private static func single(
+        _ name: String, _ value: String, standard: String, _ help: String,
+        _ apply: @escaping @Sendable (inout Configuration, String) throws(BadValue) -> Void
+    ) -> Setting {
+        Setting(name: name, value: value, standard: standard, help: help) {
+            (configuration, values) throws(BadValue) in
+            guard let value = values.last else { return }
+            do throws(BadValue) {
+                try apply(&configuration, value)
+            } catch {
+                throw BadValue("\"\(value)\" \(error.reason)")
+            }
+        }
+    }
+
+    private static func repeatable(
+        _ name: String, _ value: String, standard: String, _ help: String,
+        _ apply: @escaping @Sendable (inout Configuration, String, Bool) throws(BadValue) -> Void
+    ) -> Setting {
+        Setting(name: name, value: value, standard: standard, help: help, isRepeatable: true) {
+            (configuration, values) throws(BadValue) in
+            for (index, value) in values.enumerated() {
+                do throws(BadValue) {
+                    try apply(&configuration, value, index == 0)
+                } catch {
+                    throw BadValue("\"\(value)\" \(error.reason)")
+                }
+            }
+        }
+    }
+
+    static let all: [Setting] = [
+        repeatable(
+            "listen", "ADDR:PORT", standard: "127.0.0.1:8080",
+            "Where everything is served; port 0 picks a free one."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            if isFirst { configuration.listen = [] }
+            configuration.listen.append(try Value.address(value))
+        },
+        single(
+            "ops-listen", "ADDR:PORT", standard: "127.0.0.1:9090",
+            "Where /livez, /readyz, /metrics and /drain are served; `off` for nowhere."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.operationsListen = value == "off" ? nil : try Value.address(value)
+        },
+        single(
+            "database", "sqlite:PATH", standard: "sqlite:pollstream.db",
+            "Where polls and ballots are kept."
+        ) { (configuration, value) throws(BadValue) in
+            guard value.hasPrefix("sqlite:"), value.count > 7 else {
+                throw BadValue("is not a database; write it like sqlite:pollstream.db")
+            }
+            configuration.database = .sqlite(path: String(value.dropFirst(7)))
+        },
+        single(
+            "migrate", "on|off", standard: "on", "Create or upgrade the schema at the start."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.migrates = try Value.choice(value, of: Configuration.OnOff.self) == .on
+        },
+        single("loops", "N", standard: "one per core", "Event loops, a thread each.") {
+            (configuration, value) throws(BadValue) in
+            configuration.loopCount = try Value.integer(value, in: 1...256)
+        },
+        single(
+            "tick", "DURATION", standard: "50ms",
+            "The least time between two tallies of a poll to one subscriber."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.loop.tickNanoseconds = UInt64(try Value.milliseconds(value)) * 1_000_000
+        },
+        single(
+            "voter-names", "allow|deny", standard: "allow",
+            "Whether a name given by the client is an identity."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.acceptsVoterNames =
+                try Value.choice(value, of: Configuration.Switch.self) == .allow
+        },
+        single(
+            "public-url", "URL", standard: "from the Host header",
+            "What absolute links begin with."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.publicURL = try Value.origin(
+                value.hasSuffix("/") ? String(value.dropLast()) : value)
+        },
+        repeatable(
+            "allowed-origin", "ORIGIN", standard: "see README",
+            "Where browsers may come from, for HTTP with credentials and for WebSockets."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            let earlier = isFirst ? [] : configuration.gateway.allowedOrigins ?? []
+            configuration.gateway.allowedOrigins = earlier + [try Value.origin(value)]
+        },
+        single(
+            "admin-key", "psa_KEY", standard: "none: anybody creates polls",
+            "The key that creating polls takes. Better given as POLLSTREAM_ADMIN_KEY."
+        ) { (configuration, value) throws(BadValue) in
+            guard value.hasPrefix("psa_"), value.utf8.count >= 20 else {
+                throw BadValue("is not a key; give psa_ and at least 16 characters")
+            }
+            configuration.gateway.adminKeyHash = value.hashed(by: AdminKey.hash(of:))
+        },
+        single("drain", "DURATION", standard: "30s", "The longest time a stop may take.") {
+            (configuration, value) throws(BadValue) in
+            configuration.drainMilliseconds = try Value.milliseconds(value)
+        },
+        single(
+            "drain-delay", "DURATION", standard: "0s",
+            "How long all is served after /readyz began to say 503."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.drainDelayMilliseconds = try Value.milliseconds(value, minimum: 0)
+        },
+        rate("rate-polls", "Polls created by one client.", \.ratePolls),
+        rate("rate-votes", "Ballots of one client.", \.rateVotes),
+        rate("rate-messages", "WebSocket messages of one client.", \.rateMessages),
+        rate("rate-handshakes", "WebSocket handshakes of one client.", \.rateHandshakes),
+        repeatable(
+            "limit", "NAME=VALUE", standard: "see below", "Sets a limit; names are listed below."
+        ) { (configuration, value, _) throws(BadValue) in
+            try Limit.apply(value, to: &configuration)
+        },
+        single("log-level", "LEVEL", standard: "info", "debug, info, notice, warning or error.") {
+            (configuration, value) throws(BadValue) in
+            configuration.logLevel = try Value.choice(value, of: Log.Level.self)
+        },
+        single("log-format", "text|json", standard: "text", "How log lines are written.") {
+            (configuration, value) throws(BadValue) in
+            configuration.logFormat = try Value.choice(value, of: Log.Format.self)
+        },
+        single(
+            "ws-echo", "on|off", standard: "off",
+            "Adds /ws/echo/, for conformance suites."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.servesEcho =
+                try Value.choice(value, of: Configuration.OnOff.self) == .on
+        },
+    ]
+
+    private static func rate(
+        _ name: String, _ help: String,
+        _ path: any WritableKeyPath<GatewaySettings, Rate?> & Sendable
+    ) -> Setting {
+        single(name, "N/s|N/min|off", standard: "off", help) {
+            (configuration, value) throws(BadValue) in
+            configuration.gateway[keyPath: path] = try Value.rate(value)
+        }
+    }
+}
+
+extension Value {
+    /// `5/s`, `100/min`, `off`.
+    static func rate(_ text: String) throws(BadValue) -> Rate? {
+        if text == "off" { return nil }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        let periods = ["s": 1_000, "min": 60_000]
+        guard parts.count == 2, let period = periods[String(parts[1])],
+            let count = try? integer(String(parts[0]), in: 1...1_000_000)
+        else { throw BadValue("is not a rate; write it like 5/s, 100/min or off") }
+        return Rate(count: count, perMilliseconds: period)
+    }
+}

@@ -1,0 +1,104 @@
+// How values are written on the command line and in the environment. Each reader throws what to
+// write instead.
+
+/// Why a value is not taken.
+struct BadValue: Error, Equatable {
+    let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+}
+
+enum Value {
+    /// `250ms`, `30s`, `5min`, `2h`; at least `minimum`. - Returns: milliseconds.
+    static func milliseconds(_ text: String, minimum: Int = 1) throws(BadValue) -> Int {
+        let units: [(suffix: String, milliseconds: Int)] = [
+            ("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000),
+        ]
+        let digits = text.prefix(while: \.isASCIIDigit)
+        let unit = text.dropFirst(digits.count)
+        if text == "0", minimum == 0 { return 0 }
+        guard let number = Int(digits), let match = units.first(where: { $0.suffix == unit }) else {
+            throw BadValue("is not a duration; write it like 250ms, 30s, 5min or 2h")
+        }
+        let (product, overflow) = number.multipliedReportingOverflow(by: match.milliseconds)
+        // A week: far above anything sensible, far below what 32 bits of milliseconds hold.
+        guard !overflow, (minimum...604_800_000).contains(product) else {
+            throw BadValue("is out of range; give \(minimum)ms to 168h")
+        }
+        return product
+    }
+
+    /// `65536`, `64KiB`, `16MiB`. - Returns: bytes.
+    static func bytes(_ text: String, in range: ClosedRange<Int>) throws(BadValue) -> Int {
+        let units: [(suffix: String, bytes: Int)] = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)]
+        let digits = text.prefix(while: \.isASCIIDigit)
+        let unit = text.dropFirst(digits.count)
+        guard let number = Int(digits), let match = units.first(where: { $0.suffix == unit }) else {
+            throw BadValue("is not a size; write it like 65536, 64KiB or 1MiB")
+        }
+        let (product, overflow) = number.multipliedReportingOverflow(by: match.bytes)
+        guard !overflow, range.contains(product) else {
+            throw BadValue("is out of range; give \(range.lowerBound) to \(range.upperBound) bytes")
+        }
+        return product
+    }
+
+    static func integer(_ text: String, in range: ClosedRange<Int>) throws(BadValue) -> Int {
+        guard !text.isEmpty, text.allSatisfy(\.isASCIIDigit), let number = Int(text),
+            range.contains(number)
+        else {
+            throw BadValue("is not a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    static func choice<T: CaseIterable & RawRepresentable>(_ text: String, of: T.Type)
+        throws(BadValue) -> T where T.RawValue == String
+    {
+        guard let value = T(rawValue: text) else {
+            let choices = T.allCases.map(\.rawValue).joined(separator: ", ")
+            throw BadValue("is not one of: \(choices)")
+        }
+        return value
+    }
+
+    /// `127.0.0.1:8080` or `[::1]:8080`; port 0 picks a free one.
+    static func address(_ text: String) throws(BadValue) -> ListenAddress {
+        let problem = BadValue("is not an address; write it like 127.0.0.1:8080 or [::1]:8080")
+        guard let colon = text.lastIndex(of: ":"),
+            let port = UInt16(text[text.index(after: colon)...]),
+            text[text.index(after: colon)...].allSatisfy(\.isASCIIDigit)
+        else { throw problem }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw problem
+        }
+        if host.isEmpty { throw problem }
+        return ListenAddress(host: host == "localhost" ? "127.0.0.1" : String(host), port: port)
+    }
+
+    /// `scheme://host[:port]`, without a path. - Returns: in lower case.
+    static func origin(_ text: String) throws(BadValue) -> String {
+        let lowered = text.lowercased()
+        let rest =
+            lowered.hasPrefix("https://")
+            ? lowered.dropFirst(8) : lowered.hasPrefix("http://") ? lowered.dropFirst(7) : ""
+        guard !rest.isEmpty, rest.allSatisfy({ $0.isASCII && !"/?#@ ".contains($0) }) else {
+            throw BadValue("is not an origin; write it like https://polls.example.org")
+        }
+        return lowered
+    }
+}
+
+struct ListenAddress: Equatable, CustomStringConvertible {
+    var host: String
+    var port: UInt16
+
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+extension Character {
+    fileprivate var isASCIIDigit: Bool { isASCII && isWholeNumber }
+}

@@ -1,0 +1,253 @@
+import Glibc
+
+/// A plain blocking socket to a `TestServer`; a read that takes longer than five seconds ends.
+final class TestClient {
+    let descriptor: Int32
+    private var buffer: [UInt8] = []
+
+    struct Answer: Equatable {
+        let status: Int
+        let head: String
+        let body: String
+    }
+
+    struct Frame: Equatable, CustomStringConvertible {
+        let opcode: UInt8
+        let payload: [UInt8]
+        var text: String { String(decoding: payload, as: UTF8.self) }
+        var closeCode: Int? {
+            opcode == 8 && payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : nil
+        }
+        var description: String { "\(opcode):\(text.prefix(40))" }
+    }
+
+    init(port: UInt16, receiveBufferBytes: Int32? = nil) {
+        descriptor = TestClient.socket()
+        if var bytes = receiveBufferBytes {
+            setsockopt(
+                descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
+        TestClient.connect(descriptor, port: port)
+    }
+
+    /// Takes over a connected descriptor.
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    static func socket() -> Int32 {
+        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        precondition(descriptor >= 0, "no descriptor left")
+        var timeout = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(
+            descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        return descriptor
+    }
+
+    static func connect(_ descriptor: Int32, port: UInt16) {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        precondition(result == 0, "cannot connect: \(errno)")
+    }
+
+    /// Opens a WebSocket; `tail` is sent in the segment of the handshake.
+    convenience init(
+        webSocket path: String, port: UInt16, tail: [UInt8] = [], receiveBufferBytes: Int32? = nil
+    ) {
+        self.init(port: port, receiveBufferBytes: receiveBufferBytes)
+        send(
+            Array(
+                """
+                GET \(path) HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n
+                """.utf8) + tail)
+        let answer = readHead()
+        precondition(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "no handshake: \(answer)")
+    }
+
+    // MARK: Bytes
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// Stops silently where the peer has closed.
+    func send(_ bytes: [UInt8]) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(
+                    descriptor, $0.baseAddress! + sent, bytes.count - sent,
+                    Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { return }
+            sent += count
+        }
+    }
+
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Closes with RST.
+    func reset() {
+        var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &linger,
+            socklen_t(MemoryLayout<Glibc.linger>.size))
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
+    /// Reads some more. Returns false at the end, or after five seconds.
+    private func readMore(flags: Int32 = 0) -> Bool {
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        let count = recv(descriptor, &chunk, chunk.count, flags)
+        if count <= 0 { return false }
+        buffer += chunk[..<count]
+        return true
+    }
+
+    func readToEnd() -> String {
+        while readMore() {}
+        defer { buffer = [] }
+        return String(decoding: buffer, as: UTF8.self)
+    }
+
+    /// Whether the peer closes within five seconds; what it sends before is thrown away.
+    func isClosed() -> Bool {
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            if count == 0 || (count < 0 && errno == ECONNRESET) { return true }
+            if count < 0 { return false }
+        }
+    }
+
+    /// Whether nothing comes for a while.
+    func isQuiet(forMilliseconds time: Int32 = 250) -> Bool {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return buffer.isEmpty && Glibc.poll(&poll, 1, time) == 0
+    }
+
+    func read(_ count: Int) -> [UInt8]? {
+        while buffer.count < count { if !readMore() { return nil } }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer[..<count])
+    }
+
+    func readText(_ count: Int) -> String? { read(count).map { String(decoding: $0, as: UTF8.self) } }
+
+    // MARK: HTTP
+
+    func readHead() -> String {
+        let end = Array("\r\n\r\n".utf8)
+        var searched = 0
+        while true {
+            while searched + 4 <= buffer.count {
+                if Array(buffer[searched..<searched + 4]) == end {
+                    return readText(searched + 4)!
+                }
+                searched += 1
+            }
+            if !readMore() { return "" }
+        }
+    }
+
+    /// One answer with Content-Length, or without a body. Status 0 where none comes.
+    func readAnswer(hasBody: Bool = true) -> Answer {
+        let head = readHead()
+        let words = head.split(separator: " ")
+        let status = words.count > 1 ? Int(words[1]) ?? 0 : 0
+        var length = 0
+        for line in head.split(separator: "\r\n") where line.hasPrefix("Content-Length: ") {
+            length = Int(line.dropFirst("Content-Length: ".count)) ?? 0
+        }
+        let body = hasBody ? readText(length) ?? "" : ""
+        return Answer(status: status, head: head, body: body)
+    }
+
+    func ask(_ request: String) -> Answer {
+        send(request)
+        return readAnswer()
+    }
+
+    static func get(_ path: String, fields: String = "") -> String {
+        "GET \(path) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n"
+    }
+
+    // MARK: WebSocket
+
+    static func frame(
+        _ opcode: UInt8, _ payload: [UInt8], fin: Bool = true, masked: Bool = true
+    ) -> [UInt8] {
+        let maskBit: UInt8 = masked ? 0x80 : 0
+        var bytes: [UInt8] = [(fin ? 0x80 : 0) | opcode]
+        switch payload.count {
+        case ..<126: bytes.append(maskBit | UInt8(payload.count))
+        case ..<65_536:
+            bytes += [maskBit | 126, UInt8(payload.count >> 8), UInt8(payload.count & 255)]
+        default:
+            bytes.append(maskBit | 127)
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(payload.count >> shift & 255))
+            }
+        }
+        guard masked else { return bytes + payload }
+        let mask: [UInt8] = [0x11, 0x22, 0x33, 0x44]
+        return bytes + mask + payload.enumerated().map { $1 ^ mask[$0 & 3] }
+    }
+
+    static func text(_ text: String, fin: Bool = true) -> [UInt8] {
+        frame(1, Array(text.utf8), fin: fin)
+    }
+
+    func readFrame() -> Frame? {
+        while true {
+            if let frame = takeFrame() { return frame }
+            if !readMore() { return nil }
+        }
+    }
+
+    /// Reads frames up to and including the first text that satisfies `condition`.
+    func readFrames(until condition: (String) -> Bool) -> [String] {
+        var texts: [String] = []
+        while let frame = readFrame() {
+            if frame.opcode != 1 { continue }
+            texts.append(frame.text)
+            if condition(frame.text) { break }
+        }
+        return texts
+    }
+
+    /// The frames that are there already.
+    func readWaitingFrames() -> [Frame] {
+        while readMore(flags: Int32(MSG_DONTWAIT)) {}
+        var frames: [Frame] = []
+        while let frame = takeFrame() { frames.append(frame) }
+        return frames
+    }
+
+    private func takeFrame() -> Frame? {
+        guard buffer.count >= 2 else { return nil }
+        precondition(buffer[1] & 0x80 == 0, "a server's frame is never masked")
+        var length = Int(buffer[1] & 0x7f)
+        var header = 2
+        if length == 126 {
+            header = 4
+            guard buffer.count >= header else { return nil }
+            length = Int(buffer[2]) << 8 | Int(buffer[3])
+        } else if length == 127 {
+            header = 10
+            guard buffer.count >= header else { return nil }
+            length = buffer[2..<10].reduce(0) { $0 << 8 | Int($1) }
+        }
+        guard buffer.count >= header + length else { return nil }
+        let frame = Frame(
+            opcode: buffer[0] & 0x0f, payload: Array(buffer[header..<header + length]))
+        buffer.removeFirst(header + length)
+        return frame
+    }
+}

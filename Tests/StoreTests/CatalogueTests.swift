@@ -1,0 +1,313 @@
+import Polls
+import Testing
+
+@testable import Store
+
+struct CatalogueTests {
+    private let test: TestStore
+    private var store: SQLiteStore { test.store }
+
+    init() throws { test = try TestStore() }
+
+    private func change(
+        title: String? = nil, results: ResultsVisibility? = nil, endTime: Int64?? = nil,
+        options: [String]? = nil
+    ) throws -> PollChange {
+        try PollChange(
+            title: title, description: nil, results: results, endTime: endTime, options: options,
+            now: test.clock.now)
+    }
+
+    // MARK: Creating and reading
+
+    @Test func `a poll is read as it was created`() throws {
+        let start = test.clock.now + 1000
+        let created = try store.create(
+            test.draft {
+                $0.title = "Größe? 🗳️"
+                $0.description = "Words."
+                $0.creatorName = "Ann"
+                $0.options = ["Soup", "Salad", "soup"]
+                $0.kind = .multiple
+                $0.maxChoices = 2
+                $0.results = .afterVote
+                $0.allowsChange = true
+                $0.startsAt = start
+                $0.endTime = start + 5000
+            }, hostKeyHash: [7, 0, 7], joinCode: "ABC234")
+        let poll = created.poll
+        #expect(poll.title == "Größe? 🗳️" && poll.description == "Words.")
+        #expect(poll.creatorName == "Ann" && poll.joinCode == "ABC234")
+        #expect(poll.options.map(\.text) == ["Soup", "Salad", "soup"])
+        #expect(Set(poll.options.map(\.id)).count == 3)
+        #expect(poll.kind == .multiple && poll.maxChoices == 2 && poll.results == .afterVote)
+        #expect(poll.allowsChange && poll.edition == 0)
+        #expect(poll.startsAt == start && poll.endTime == start + 5000 && poll.closedAt == nil)
+        #expect(poll.state == .scheduled && poll.createdAt == test.clock.now)
+        #expect(poll.tally.counts == [0, 0, 0] && poll.tally.ballots == 0)
+        #expect(poll.tally.revision == poll.shownRevision && poll.tally.at == test.clock.now)
+        #expect(created.hostKeyHash == [7, 0, 7])
+        #expect(try store.read([poll.id]) == [created])
+        #expect(try store.find(joinCode: "ABC234") == created)
+        try test.reopen()
+        #expect(try store.read([poll.id]) == [created])
+    }
+
+    @Test func `a start in the past opens at once`() throws {
+        #expect(try test.createPoll { $0.startsAt = test.clock.now }.state == .open)
+        #expect(try test.createPoll().state == .open)
+        #expect(try test.createPoll { $0.startsAt = test.clock.now + 1 }.state == .scheduled)
+    }
+
+    @Test func `reading keeps the order asked for, with gaps and repeats`() throws {
+        let polls = try (0..<3).map { _ in try test.createPoll() }
+        let missing = try #require(PollID(999))
+        let ids = [polls[2].id, missing, polls[0].id, polls[2].id]
+        #expect(try store.read(ids).map { $0?.poll.id } == [ids[0], nil, ids[2], ids[0]])
+        #expect(try store.read([]).isEmpty)
+        #expect(try store.find(joinCode: "NONE") == nil)
+    }
+
+    @Test func `a join code belongs to one poll`() throws {
+        _ = try store.create(test.draft(), hostKeyHash: [], joinCode: "SAME")
+        #expect(throws: StoreError.joinCodeTaken) {
+            try store.create(test.draft(), hostKeyHash: [], joinCode: "SAME")
+        }
+        #expect(try store.list(.all, page: 1, pageSize: 9).count == 1, "nothing half made")
+    }
+
+    @Test func `ids of deleted polls and options never come back`() throws {
+        let deleted = try test.createPoll()
+        _ = try store.delete(deleted.id)
+        let next = try test.createPoll()
+        #expect(next.id > deleted.id)
+        #expect(next.options[0].id > deleted.options[1].id)
+    }
+
+    @Test func `a list shows a state, newest first, and counts exactly`() throws {
+        var ids: [PollFilter: [PollID]] = [:]
+        for number in 0..<30 {
+            let filter: PollFilter = [.open, .scheduled, .closed][number % 3]
+            let start = filter == .scheduled ? test.clock.now + 1 : nil
+            let poll = try test.createPoll { $0.startsAt = start }
+            if filter == .closed { _ = try store.close(poll.id) }
+            ids[filter, default: []].insert(poll.id, at: 0)
+            ids[.all, default: []].insert(poll.id, at: 0)
+        }
+        _ = try store.delete(test.createPoll().id)
+        for (filter, expected) in ids {
+            for pageSize in [1, 7, 10, 100] {
+                for page in 1...4 {
+                    let result = try store.list(filter, page: page, pageSize: pageSize)
+                    let rest = expected.dropFirst((page - 1) * pageSize).prefix(pageSize)
+                    #expect(result.polls.map(\.id) == Array(rest), "\(filter) \(page)")
+                    #expect(result.count == expected.count)
+                }
+            }
+        }
+        #expect(try store.list(.open, page: .max, pageSize: 100).polls.isEmpty)
+        #expect(try store.list(.open, page: 1, pageSize: 5).polls[0].options.count == 2)
+    }
+
+    @Test(arguments: [PollFilter.open, .scheduled, .closed])
+    func `a list by state reads an index, not the table`(filter: PollFilter) throws {
+        let condition = SQLiteStore.condition(filter)
+        let plan = try withDatabase(test.path) { database in
+            var plan = ""
+            try SQLiteStatement(
+                "EXPLAIN QUERY PLAN SELECT poll_id FROM tallies WHERE \(condition) "
+                    + "ORDER BY poll_id DESC LIMIT 10", on: database
+            ).forEachRow { (row) throws(SQLiteFailure) in plan += row.text(3) }
+            return plan
+        }
+        #expect(plan.contains("INDEX \(filter.rawValue)_polls"), "\(plan)")
+        #expect(!plan.contains("TEMP B-TREE"))
+    }
+
+    // MARK: Changing
+
+    @Test func `a change shows everybody a higher revision`() throws {
+        let poll = try test.createPoll()
+        _ = try store.settle([test.ballot(1, in: poll, for: 0)])
+        test.clock.now += 10
+        let end = test.clock.now + 9
+        let changed = try store.change(
+            poll.id, change(title: "Dinner?", results: .afterClose, endTime: .some(end))
+        ).poll
+        #expect(changed.title == "Dinner?" && changed.results == .afterClose)
+        #expect(changed.endTime == end && changed.edition == 0)
+        #expect(changed.options == poll.options && changed.tally.counts == [1, 0])
+        #expect(changed.tally.revision == test.clock.now)
+        #expect(changed.shownRevision == changed.tally.revision)
+        let without = try store.change(poll.id, change(endTime: .some(nil))).poll
+        #expect(without.endTime == nil)
+        #expect(without.tally.revision == changed.tally.revision + 1)
+    }
+
+    @Test func `options change before the first ballot, at a new edition`() throws {
+        let poll = try test.createPoll { $0.kind = .multiple }
+        let old = test.ballot(1, in: poll, for: 1)
+        let changed = try store.change(poll.id, change(options: ["a", "b", "c"])).poll
+        #expect(changed.edition == poll.edition + 1 && changed.maxChoices == 3)
+        #expect(changed.options.map(\.text) == ["a", "b", "c"])
+        #expect(Set(changed.options.map(\.id)).isDisjoint(with: poll.options.map(\.id)))
+        #expect(changed.tally.counts == [0, 0, 0])
+        #expect(try store.settle([old]).outcomes == [.rejected(.optionsChanged)])
+        #expect(try store.settle([test.ballot(1, in: changed, for: 2)]).outcomes[0].isStored)
+        #expect(throws: StoreError.hasBallots) {
+            try store.change(poll.id, change(title: "x", options: ["a", "b"]))
+        }
+        #expect(try test.poll(poll.id)?.title == "Lunch?", "all of a change or nothing")
+        #expect(
+            try store.change(poll.id, change(options: ["a", "b", "c"])).poll.edition
+                == changed.edition, "the same options are no change of options")
+    }
+
+    @Test func `an extended end competes with the end itself`() throws {
+        let end = test.clock.now + 1000
+        let first = try test.createPoll { $0.endTime = end }
+        let second = try test.createPoll { $0.endTime = end }
+        test.clock.now = end - 1
+        _ = try store.change(first.id, change(endTime: .some(end + 1000)))
+        let late = try change(endTime: .some(end + 1000))
+        test.clock.now = end
+        #expect(throws: StoreError.pollClosed) { try store.change(second.id, late) }
+        #expect(try store.settle([test.ballot(1, in: first, for: 0)]).outcomes[0].isStored)
+        #expect(try store.makeDueTransitions(limit: 9).map(\.0.poll.id) == [second.id])
+    }
+
+    @Test func `what cannot be changed is told apart`() throws {
+        let closed = try test.createPoll()
+        _ = try store.close(closed.id)
+        #expect(throws: StoreError.pollClosed) {
+            try store.change(closed.id, change(title: "x"))
+        }
+        let scheduled = try test.createPoll { $0.startsAt = test.clock.now + 100 }
+        #expect(throws: StoreError.endBeforeStart) {
+            try store.change(scheduled.id, change(endTime: .some(test.clock.now + 100)))
+        }
+        let missing = try #require(PollID(999))
+        #expect(throws: StoreError.pollNotFound) { try store.change(missing, change(title: "x")) }
+        #expect(throws: StoreError.pollNotFound) { try store.open(missing) }
+        #expect(throws: StoreError.pollNotFound) { try store.close(missing) }
+        #expect(throws: StoreError.pollNotFound) { try store.delete(missing) }
+        #expect(throws: StoreError.pollNotFound) { try store.audit(missing) }
+    }
+
+    // MARK: Opening, closing, deleting
+
+    @Test func `opening sets the start to now, once`() throws {
+        let poll = try test.createPoll { $0.startsAt = test.clock.now + 1000 }
+        test.clock.now += 10
+        let (opened, changed) = try store.open(poll.id)
+        #expect(changed && opened.poll.state == .open)
+        #expect(opened.poll.startsAt == test.clock.now)
+        #expect(opened.poll.shownRevision > poll.shownRevision)
+        test.clock.now += 10
+        let (again, changedAgain) = try store.open(poll.id)
+        #expect(!changedAgain && again.poll.shownRevision == opened.poll.shownRevision)
+        #expect(again.poll.startsAt == opened.poll.startsAt)
+        #expect(try store.settle([test.ballot(1, in: poll, for: 0)]).outcomes[0].isStored)
+    }
+
+    @Test func `a poll that is closed or past its end does not open`() throws {
+        let closed = try test.createPoll()
+        _ = try store.close(closed.id)
+        #expect(throws: StoreError.pollClosed) { try store.open(closed.id) }
+        let past = try test.createPoll {
+            $0.startsAt = test.clock.now + 100
+            $0.endTime = test.clock.now + 200
+        }
+        test.clock.now += 200
+        #expect(throws: StoreError.pollClosed) { try store.open(past.id) }
+    }
+
+    @Test func `the final tally never changes`() throws {
+        let poll = try test.createPoll()
+        let ballots = try store.settle([test.ballot(1, in: poll, for: 0)]).tallies[0]
+        let (final, changed) = try store.close(poll.id)
+        #expect(changed && final.poll.state == .closed)
+        #expect(final.poll.closedAt == test.clock.now)
+        #expect(final.poll.tally.counts == ballots.counts)
+        #expect(final.poll.tally.revision > ballots.revision)
+        #expect(final.poll.shownRevision == final.poll.tally.revision)
+        test.clock.now += 1000
+        #expect(
+            try store.settle([test.ballot(2, in: poll, for: 0)]).outcomes
+                == [.rejected(.pollClosed)])
+        let (again, changedAgain) = try store.close(poll.id)
+        #expect(!changedAgain && again.poll.closedAt == final.poll.closedAt)
+        #expect(again.poll.tally.revision == final.poll.tally.revision)
+        #expect(try store.makeDueTransitions(limit: 9).isEmpty)
+    }
+
+    @Test func `a deleted poll leaves nothing, at a revision above all that was shown`() throws {
+        var settings = SQLiteSettings()
+        settings.deleteSlice = 10
+        let test = try TestStore(settings)
+        let store = test.store
+        let kept = try test.createPoll()
+        let poll = try test.createPoll()
+        _ = try store.settle((0..<35).map { test.ballot($0, in: poll, for: 0) })
+        _ = try store.settle([test.ballot(1, in: kept, for: 0)])
+        let last = try #require(try test.poll(poll.id)).tally.revision
+        #expect(try store.delete(poll.id) > last)
+        #expect(try store.read([poll.id]) == [nil])
+        #expect(try store.find(joinCode: poll.joinCode) == nil)
+        #expect(try store.ballots(of: poll.id, after: nil, limit: 9).isEmpty)
+        #expect(throws: StoreError.pollNotFound) { try store.delete(poll.id) }
+        #expect(
+            try store.settle([test.ballot(99, in: poll, for: 0)]).outcomes
+                == [.rejected(.pollNotFound)])
+        let rows = try withDatabase(test.path) {
+            try $0.integer("SELECT count(*) FROM ballots") * 1_000_000
+                + $0.integer("SELECT count(*) FROM tallies") * 1000
+                + $0.integer("SELECT count(*) FROM options")
+        }
+        #expect(rows == 1_001_002, "the other poll's alone")
+        try test.expectConsistent(kept.id)
+    }
+
+    @Test func `what a delete left behind is removed as due work`() throws {
+        var settings = SQLiteSettings()
+        settings.deleteSlice = 10
+        let test = try TestStore(settings)
+        let poll = try test.createPoll()
+        _ = try test.store.settle((0..<35).map { test.ballot($0, in: poll, for: 0) })
+        // As a process leaves it that dies after the first transaction.
+        try withDatabase(test.path) {
+            try $0.execute("UPDATE tallies SET deleted_at = 1, closed_at = 1; DELETE FROM polls")
+        }
+        #expect(try test.poll(poll.id) == nil)
+        #expect(try test.store.list(.all, page: 1, pageSize: 9).count == 0)
+        #expect(try test.store.list(.closed, page: 1, pageSize: 9).count == 0)
+        #expect(throws: StoreError.pollNotFound) { try test.store.audit(poll.id) }
+        #expect(try test.store.ballots(of: poll.id, after: nil, limit: 99).isEmpty)
+        var calls = 0
+        while try test.store.millisecondsUntilNextTransition() == 0 {
+            #expect(try test.store.makeDueTransitions(limit: 9).isEmpty)
+            calls += 1
+        }
+        #expect(calls == 4, "a slice a call")
+        #expect(try withDatabase(test.path) { try $0.integer("SELECT count(*) FROM ballots") } == 0)
+    }
+
+    @Test func `a voter's ballot is found`() throws {
+        let poll = try test.createPoll()
+        let ballot = test.ballot(1, in: poll, for: 0)
+        #expect(try !store.hasBallot(ballot.key))
+        _ = try store.settle([ballot])
+        #expect(try store.hasBallot(ballot.key))
+        #expect(try !store.hasBallot(test.ballot(2, in: poll, for: 0).key))
+    }
+
+    @Test func `after the close of the store everything is unavailable`() throws {
+        let poll = try test.createPoll()
+        store.close()
+        store.close()
+        let closed = StoreError.unavailable(reason: "the store is closed")
+        #expect(throws: closed) { try store.read([poll.id]) }
+        #expect(throws: closed) { try store.settle([test.ballot(1, in: poll, for: 0)]) }
+        #expect(throws: closed) { try store.audit(poll.id) }
+    }
+}

@@ -1,0 +1,57 @@
+import Polls
+import Testing
+
+@testable import Store
+
+struct ExportTests {
+    private let test: TestStore
+    private var store: SQLiteStore { test.store }
+
+    init() throws { test = try TestStore() }
+
+    @Test(arguments: [1, 7, 100, 1000])
+    func `pages bring every ballot of one poll once, by key`(limit: Int) throws {
+        let others = [try test.createPoll(), try test.createPoll(), try test.createPoll()]
+        let poll = others[1]
+        // With the lowest and the highest key that a voter can have.
+        var batch = (0..<100).map { test.ballot($0, in: poll, for: $0 % 2, castAt: Int64($0)) }
+        batch[99].key = poll.id.highestKey
+        batch += others.filter { $0.id != poll.id }.map { test.ballot(0, in: $0, for: 0) }
+        _ = try store.settle(batch)
+        var exported: [StoredBallot] = []
+        while true {
+            let page = try store.ballots(of: poll.id, after: exported.last?.key, limit: limit)
+            #expect(page.count <= limit)
+            if page.isEmpty { break }
+            exported += page
+        }
+        let expected = batch.filter { $0.pollID == poll.id }.map {
+            StoredBallot(key: $0.key, choices: $0.choices, voter: $0.voter, castAt: $0.castAt)
+        }
+        #expect(exported == expected)
+    }
+
+    @Test func `an audit finds a ballot or a count that was tampered with`() throws {
+        let poll = try test.createPoll()
+        let other = try test.createPoll()
+        _ = try store.settle(
+            (0..<10).map { test.ballot($0, in: poll, for: $0 % 2) }
+                + [test.ballot(1, in: other, for: 0)])
+        let audit = try store.audit(poll.id)
+        #expect(audit.isConsistent && audit.ballots == 10 && audit.counts == [5, 5])
+        for tampering in [
+            "DELETE FROM ballots WHERE choices = 1 AND voter = 'voter 0'",
+            "UPDATE ballots SET choices = 2 WHERE voter = 'voter 2'",
+            "UPDATE ballots SET choices = 4 WHERE voter = 'voter 4'",
+            "UPDATE tallies SET counts = '[5,6]', ballots = 11 WHERE poll_id = \(poll.id.rawValue)",
+        ] {
+            try withDatabase(test.path) { try $0.execute(tampering) }
+            #expect(try !store.audit(poll.id).isConsistent, "\(tampering)")
+        }
+        #expect(try store.audit(other.id).isConsistent)
+    }
+
+    @Test func `an audit of a poll without ballots is consistent`() throws {
+        #expect(try store.audit(test.createPoll().id).isConsistent)
+    }
+}

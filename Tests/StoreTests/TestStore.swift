@@ -1,0 +1,181 @@
+import Glibc
+import Polls
+import Testing
+
+@testable import Store
+
+/// A clock that stands still until it is told.
+final class TestClock: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private var time: Int64
+
+    init(_ time: Int64 = 1_790_000_000_000) {
+        self.time = time
+        pthread_mutex_init(mutex, nil)
+    }
+
+    deinit { mutex.deallocate() }
+
+    var now: Int64 {
+        get {
+            pthread_mutex_lock(mutex)
+            defer { pthread_mutex_unlock(mutex) }
+            return time
+        }
+        set {
+            pthread_mutex_lock(mutex)
+            time = newValue
+            pthread_mutex_unlock(mutex)
+        }
+    }
+}
+
+/// A directory that goes when the test ends.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/pollstream-store-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { fatalError("no temporary directory") }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        for name in names { unlink(path + "/" + name) }
+        rmdir(path)
+    }
+
+    var names: [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+}
+
+/// A store in a directory of its own, with a clock that the test sets.
+final class TestStore {
+    let directory = TemporaryDirectory()
+    let clock = TestClock()
+    private(set) var store: SQLiteStore
+    let settings: SQLiteSettings
+    private var nextCode = 0
+    private var nextBallotID: Int64 = 1
+
+    init(_ settings: SQLiteSettings = SQLiteSettings()) throws {
+        self.settings = settings
+        let clock = clock
+        store = try SQLiteStore(
+            path: directory.path + "/test.db", clock: { clock.now }, schema: .current,
+            settings: settings)
+    }
+
+    var path: String { directory.path + "/test.db" }
+
+    func reopen() throws {
+        store.close()
+        let (path, clock, settings) = (path, clock, settings)
+        // The old store's lock goes with it.
+        store = try withoutStore {
+            try SQLiteStore(
+                path: path, clock: { clock.now }, schema: .current, settings: settings)
+        }
+    }
+
+    private func withoutStore(_ make: () throws -> SQLiteStore) throws -> SQLiteStore {
+        let placeholder = TemporaryDirectory()
+        store = try SQLiteStore(path: placeholder.path + "/placeholder.db")
+        return try make()
+    }
+
+    /// Creates a poll of two options; `edit` changes what is asked for.
+    func createPoll(_ edit: (inout PollDraft.Fields) -> Void = { _ in }) throws -> Poll {
+        nextCode += 1
+        return try store.create(
+            draft(edit), hostKeyHash: [1, 2, 3], joinCode: "CODE\(nextCode)"
+        ).poll
+    }
+
+    func draft(_ edit: (inout PollDraft.Fields) -> Void = { _ in }) throws -> PollDraft {
+        var fields = PollDraft.Fields()
+        fields.title = "Lunch?"
+        fields.options = ["Soup", "Salad"]
+        edit(&fields)
+        return try PollDraft(fields, now: clock.now)
+    }
+
+    /// A ballot with an id of its own. - Parameter voter: equal numbers are one voter.
+    func ballot(_ voter: Int, in poll: Poll, for position: Int, castAt: Int64 = 5) -> Ballot {
+        nextBallotID += 1
+        return Ballot(
+            key: BallotKey(
+                poll: poll.id, voter: VoterKey(high: UInt16(voter & 0xFFFF), low: UInt64(voter))),
+            pollID: poll.id, id: nextBallotID, choices: Choices(mask: 1 << UInt64(position)),
+            edition: poll.edition, allowsChange: poll.allowsChange, voter: "voter \(voter)",
+            castAt: castAt, ticket: nil)
+    }
+
+    func poll(_ id: PollID) throws -> Poll? { try store.read([id])[0]?.poll }
+
+    /// Tally, ballots and file agree.
+    func expectConsistent(_ id: PollID, _ location: SourceLocation = #_sourceLocation) throws {
+        let audit = try store.audit(id)
+        #expect(audit.isConsistent, "\(audit)", sourceLocation: location)
+        #expect(try integrity() == "ok", sourceLocation: location)
+    }
+
+    func integrity() throws -> String {
+        try SQLiteConnection(path: path, access: .read, vfs: nil).text("PRAGMA integrity_check")
+    }
+}
+
+/// What SQLite's shell would be used for.
+func withDatabase<R>(_ path: String, _ body: (SQLiteConnection) throws -> R) throws -> R {
+    try body(SQLiteConnection(path: path, access: .create, vfs: nil))
+}
+
+func integer(_ sql: String, in path: String) throws -> Int64 {
+    try withDatabase(path) { try $0.integer(sql) }
+}
+
+func text(_ sql: String, in path: String) throws -> String {
+    try withDatabase(path) { try $0.text(sql) }
+}
+
+func readFile(_ path: String) throws -> [UInt8] {
+    let file = try #require(fopen(path, "r"))
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var block = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = fread(&block, 1, block.count, file)
+        if count == 0 { return bytes }
+        bytes += block[..<count]
+    }
+}
+
+func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+    let file = try #require(fopen(path, "w"))
+    #expect(fwrite(bytes, 1, bytes.count, file) == bytes.count)
+    fclose(file)
+}
+
+/// xorshift64*: a test prints its seed and can be run again.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed | 1 }
+
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 0x2545_F491_4F6C_DD1D
+    }
+}
