@@ -17,17 +17,39 @@ enum {
     BACKLOG = 4096,    /* cut to net.core.somaxconn by the kernel */
 };
 
-/* An answer for somebody we have no room for, without reading what was asked. What has come is
- * taken off the socket, as closing over unread input would replace the answer by RST. */
+/* An answer for somebody we have no room for, without reading what was asked. Closing over input that
+ * is unread or still to come would replace the answer by RST, so the socket waits among the
+ * farewells until a tick or two later; where they are full, the oldest goes early. */
 static void refuse(ps_loop *loop, int fd) {
     ps_bytes answer = loop->settings.overload_response;
     PS_COUNT(loop, refused, 1);
-    if (answer.count > 0) {
-        (void)send(fd, answer.start, answer.count, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)shutdown(fd, SHUT_WR);
-        (void)recv(fd, loop->read_buffer, PS_READ_BUFFER_BYTES, MSG_DONTWAIT);
+    if (answer.count == 0) {
+        close(fd);
+        return;
     }
-    close(fd);
+    (void)send(fd, answer.start, answer.count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    struct ps_farewells *farewells = &loop->farewells;
+    if (farewells->count == PS_FAREWELLS_MAX) {
+        ps_farewells_close(loop, 1);
+    }
+    farewells->fds[farewells->count++] = fd;
+}
+
+void ps_farewells_close(ps_loop *loop, uint32_t count) {
+    struct ps_farewells *farewells = &loop->farewells;
+    for (uint32_t i = 0; i < count; i++) {
+        (void)recv(farewells->fds[i], loop->read_buffer, PS_READ_BUFFER_BYTES, MSG_DONTWAIT);
+        close(farewells->fds[i]);
+    }
+    farewells->count -= count;
+    farewells->old = farewells->old > count ? farewells->old - count : 0;
+    memmove(farewells->fds, farewells->fds + count, farewells->count * sizeof farewells->fds[0]);
+}
+
+void ps_farewells_tick(ps_loop *loop) {
+    ps_farewells_close(loop, loop->farewells.old);
+    loop->farewells.old = loop->farewells.count;
 }
 
 static void greet(ps_listener *listener, int fd, const struct sockaddr_storage *peer) {
@@ -58,6 +80,7 @@ static bool refuse_with_reserve(ps_listener *listener) {
         return false;
     }
     close(loop->reserve_fd);
+    ps_farewells_close(loop, loop->farewells.count); /* they hold descriptors, too */
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         refuse(loop, fd);

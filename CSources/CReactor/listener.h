@@ -16,6 +16,12 @@ struct ps_listener {
 /* Starts what rested. */
 void ps_listeners_retry(ps_loop *loop);
 
+/* Once a tick: closes the refused sockets that have had a tick to be read. */
+void ps_farewells_tick(ps_loop *loop);
+
+/* Closes the `count` oldest of them now. */
+void ps_farewells_close(ps_loop *loop, uint32_t count);
+
 /* Accepts what waits on the public listeners, then closes them. */
 void ps_listeners_drain(ps_loop *loop);
 

@@ -65,6 +65,7 @@ static void on_async(uv_async_t *async) {
 static void on_timer(uv_timer_t *timer) {
     ps_loop *loop = timer->loop->data;
     ps_loop_enter(loop);
+    ps_farewells_tick(loop);
     ps_listeners_retry(loop);
     ps_deadline_run(loop);
     loop->callbacks.on_tick(loop->context, loop->now_ns);
@@ -158,6 +159,7 @@ void ps_loop_destroy(ps_loop *loop) {
         }
     }
     ps_listeners_close(loop);
+    ps_farewells_close(loop, loop->farewells.count);
     uv_walk(&loop->uv, close_any, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT); /* the close callbacks: nothing else is left */
     int busy = uv_loop_close(&loop->uv);

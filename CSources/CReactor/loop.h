@@ -15,6 +15,7 @@
 
 enum {
     PS_READ_BUFFER_BYTES = 64 << 10,
+    PS_FAREWELLS_MAX = 64, /* descriptors kept for refused connections */
     PS_TICK_MS = 100, /* on_tick, and how often the wheel of deadlines is looked at */
     PS_DATE_BYTES = 37, /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 };
@@ -50,6 +51,11 @@ struct ps_loop {
     pthread_t thread; /* valid while running */
 
     ps_listener *listeners;
+    struct ps_farewells {
+        int fds[PS_FAREWELLS_MAX]; /* answered and shut down, oldest first */
+        uint32_t count;
+        uint32_t old; /* those that the last tick found here */
+    } farewells;
     int reserve_fd; /* given up at EMFILE, so that the connection can be answered; -1 if lost */
 
     struct ps_slots {

@@ -45,8 +45,7 @@ int ps_connection_stream(
     if (!connection) {
         return PS_GONE;
     }
-    if (connection != loop->requester || connection->kind != PS_KIND_HTTP
-        || sequence != connection->answer_sequence
+    if (connection->kind != PS_KIND_HTTP || sequence != connection->answer_sequence
         || sequence + 1 != connection->next_sequence) {
         return PS_WRONG_STATE;
     }

@@ -64,9 +64,9 @@ extension Loop {
         case untilClose
     }
 
-    /// Answers with a body that follows in pieces. Only while the request is being received.
+    /// Answers with a body that follows in pieces.
     /// - Parameter ping: sent every ping period.
-    /// - Returns: false where an earlier request of this connection is still unanswered.
+    /// - Returns: false where another request of this connection is still unanswered.
     package func stream(
         to connection: ConnectionID, sequence: UInt32, head: Response, framing: StreamFraming,
         ping: StaticString? = nil

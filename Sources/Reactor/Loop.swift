@@ -6,12 +6,15 @@ import CWire
 package final class Loop {
     let handle: OpaquePointer
     private unowned let handler: any LoopHandler
+    /// Borrowed by the C loop, which gives its connections back to it when it is destroyed.
+    private let budget: ConnectionBudget
 
     /// - Throws: `ReactorError.system` where the operating system refuses.
     package init(settings: LoopSettings, budget: ConnectionBudget, handler: any LoopHandler)
         throws(ReactorError)
     {
         self.handler = handler
+        self.budget = budget
         var callbacks = ps_callbacks(
             on_request: { context, id, request in
                 let loop = Loop.from(context)

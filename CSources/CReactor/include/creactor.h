@@ -100,8 +100,8 @@ typedef enum ps_connection_kind {
 
 /* Given to ps_loop_create, never changed. All are called on the loop's thread. */
 typedef struct ps_callbacks {
-    /* A whole request. It is answered now or later by respond, stream or upgrade (upgrade and
-     * stream: only inside the callback), exactly once. */
+    /* A whole request. It is answered now or later by respond, stream or upgrade (upgrade: only
+     * inside the callback), exactly once. */
     void (*on_request)(void *context, ps_connection_id id, const ps_request *request);
     /* The peer broke HTTP or ran into a limit. Answer with ps_connection_respond; the connection
      * closes after it whatever `close` says. status: 400, 408, 413, 414, 417, 431, 501, 505. */
@@ -189,9 +189,8 @@ typedef enum ps_stream_framing {
     PS_STREAM_UNTIL_CLOSE, /* raw bytes, so that a topic can serve it: Server-Sent Events */
 } ps_stream_framing;
 
-/* Answers with a body that follows piece by piece (response->body is its first piece). Only inside
- * on_request, where nothing earlier on this connection is unanswered (else PS_WRONG_STATE: answer
- * 503). `ping` is sent every ping period (Server-Sent Events: a comment), {NULL, 0} for none; it is
+/* Answers with a body that follows piece by piece (response->body is its first piece). Only where no
+ * other request of this connection is unanswered (else PS_WRONG_STATE: answer 503). `ping` is sent every ping period (Server-Sent Events: a comment), {NULL, 0} for none; it is
  * borrowed as long as the loop lives. */
 int ps_connection_stream(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, const ps_response *response,
