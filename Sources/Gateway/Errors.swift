@@ -28,7 +28,7 @@ struct APIError: Error, Equatable, Sendable {
 
 extension APIError {
     static let malformedRequest = APIError(
-        400, "malformed_request", "Send a request as HTTP/1.1 and this API define it.")
+        400, "malformed_request", "Check the syntax: this could not be read.")
     static let malformedJSON = APIError(
         400, "malformed_json",
         "Send one JSON text: no trailing comma, no member twice, no depth past 32.")

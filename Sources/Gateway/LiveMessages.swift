@@ -67,9 +67,10 @@ extension Gateway {
     ) throws {
         let pollNumber = try root["poll_id"].int64
         let elements = try root["option_ids"].elements
-        guard elements.count <= Choices.optionLimit else {
-            throw LiveError(
-                error: .invalid(field: "option_ids", message: "Name each option only once."))
+        guard (1...Choices.optionLimit).contains(elements.count) else {
+            let message =
+                elements.count == 0 ? "Choose at least one option." : "Name each option only once."
+            throw LiveError(error: .invalid(field: "option_ids", message: message))
         }
         var optionIDs: [Int64] = []
         optionIDs.reserveCapacity(elements.count)

@@ -56,7 +56,6 @@ extension Gateway {
             request: request, on: exchange.connection, poll: id, viewer: viewer,
             lastEventID: request.field("last-event-id")?.decimalInteger,
             fields: exchange.fields(answer))
-        countAddress(of: exchange.connection, ClientAddress(request.peer))
     }
 
     private func admitHandshake(_ request: borrowing Request) throws(APIError) {

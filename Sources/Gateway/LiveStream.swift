@@ -33,35 +33,33 @@ extension Gateway {
         }
     }
 
-    /// Answers with Server-Sent Events (HTML §9.2) of one poll.
-    ///
-    /// A stream has to begin before its poll is known to be there: one that is not is told so by an
-    /// `error` event, and by 404 when it comes again.
+    /// Answers with Server-Sent Events (HTML §9.2) of one poll, once it is known to be there.
     func beginEvents(
         request: borrowing Request, on connection: ConnectionID, poll id: PollID, viewer: Viewer,
         lastEventID: Int64?, fields: [UInt8]
     ) {
+        let sequence = request.sequence
+        let address = ClientAddress(request.peer)
         if draining.isClosing {
-            return answer(.draining, to: connection, sequence: request.sequence)
+            return answer(.draining, to: connection, sequence: sequence)
         }
-        if boards.isUnknown(id, at: loop.nowNanoseconds) {
-            return answer(.pollNotFound, to: connection, sequence: request.sequence)
-        }
-        let head = Response(
-            status: 200, fields: Self.eventStreamFields + fields,
-            body: Array("retry: 2000\n\n".utf8))
-        guard
-            loop.stream(
-                to: connection, sequence: request.sequence, head: head, framing: .untilClose,
-                ping: ": \n\n")
-        else { return answer(.overloaded, to: connection, sequence: request.sequence) }
-        sockets.insert(connection, .eventStream, viewer: viewer)
         withBoard(id) { [unowned self] lookup in
-            guard loop.kind(of: connection) == .stream else { return }
             switch lookup {
-            case .board(let board): attach(connection, to: board, since: lastEventID)
-            case .notFound: end(connection, with: .pollNotFound)
-            case .refused(let refusal): end(connection, with: APIError.of(refusal))
+            case .board(let board):
+                let head = Response(
+                    status: 200, fields: Self.eventStreamFields + fields,
+                    body: Array("retry: 2000\n\n".utf8))
+                guard
+                    loop.stream(
+                        to: connection, sequence: sequence, head: head, framing: .untilClose,
+                        ping: ": \n\n")
+                else { return answer(.overloaded, to: connection, sequence: sequence) }
+                sockets.insert(connection, .eventStream, viewer: viewer)
+                countAddress(of: connection, address)
+                attach(connection, to: board, since: lastEventID)
+            case .notFound: answer(.pollNotFound, to: connection, sequence: sequence)
+            case .refused(let refusal):
+                answer(APIError.of(refusal), to: connection, sequence: sequence)
             }
         }
     }
@@ -80,14 +78,6 @@ extension Gateway {
         }
         sockets.insert(connection, kind, viewer: viewer)
         return true
-    }
-
-    private func end(_ stream: ConnectionID, with error: APIError) {
-        // It comes again while the answer is remembered, and is then refused for good.
-        let retrySoon: StaticString = "retry: 500\n\n"
-        retrySoon.withUTF8Buffer { _ = loop.send(text: UnsafeRawBufferPointer($0), to: stream) }
-        sendError(error, to: stream, nil)
-        loop.endStream(stream)
     }
 
     private static let eventStreamFields = Array(
