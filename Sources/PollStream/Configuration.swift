@@ -64,9 +64,9 @@ struct Configuration {
 
 extension Configuration {
     /// Connections the process takes: what was asked for, else what descriptors leave after those
-    /// for the database, the log, the loops and a reserve.
+    /// for the database, the log, the loops with the connections they turn away, and a reserve.
     func connectionLimit(descriptors: UInt64) -> Int {
-        let reserved = 64 + 16 * loopCount
+        let reserved = 64 + 80 * loopCount
         let possible = max(1, Int(clamping: descriptors) - reserved)
         return min(connectionLimit ?? possible, possible)
     }

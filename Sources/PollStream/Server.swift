@@ -63,13 +63,15 @@ final class Server {
             hasher: IdentityHasher(key: store.keys.identity),
             tokens: VoterTokenSigner(key: store.keys.cookie))
 
+        var loopSettings = configuration.loop
+        loopSettings.overloadResponse = Gateway.overloadResponse
         var loops: [LoopThread] = []
         for index in 0..<configuration.loopCount {
             let gateway = Gateway(
                 loopIndex: index, settings: configuration.gateway, doors: doors, shared: shared)
             loops.append(
                 try LoopThread(
-                    index: index, settings: configuration.loop, budget: budget, gateway: gateway))
+                    index: index, settings: loopSettings, budget: budget, gateway: gateway))
         }
         self.loops = loops
         (served, operations) = try Server.listen(configuration, on: loops)
