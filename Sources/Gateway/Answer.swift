@@ -52,7 +52,9 @@ struct Answer {
         self.body = body
     }
 
-    init(status: Int = 200, json: JSONWriter) { self.init(status: status, .json, Array(json.bytes)) }
+    init(status: Int = 200, json: JSONWriter) {
+        self.init(status: status, .json, Array(json.bytes))
+    }
 
     init(_ error: APIError) {
         var json = JSONWriter()
