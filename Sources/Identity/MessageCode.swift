@@ -17,13 +17,16 @@ final class MessageCode: @unchecked Sendable {
             let keyed = EVP_MAC_CTX_new(algorithm)
         else { fatalError("libcrypto has no HMAC") }
         EVP_MAC_free(algorithm)
-        let isReady = "SHA256".withCString { digest in
-            var parameters = [
-                OSSL_PARAM_construct_utf8_string(
-                    "digest", UnsafeMutablePointer(mutating: digest), 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return EVP_MAC_init(keyed, key, key.count, &parameters)
+        // A parameter keeps both pointers: its name must live as long as its value.
+        let isReady = "digest".withCString { name in
+            "SHA256".withCString { digest in
+                var parameters = [
+                    OSSL_PARAM_construct_utf8_string(
+                        name, UnsafeMutablePointer(mutating: digest), 0),
+                    OSSL_PARAM_construct_end(),
+                ]
+                return EVP_MAC_init(keyed, key, key.count, &parameters)
+            }
         }
         guard isReady == 1 else { fatalError("libcrypto has no HMAC-SHA256") }
         self.keyed = keyed

@@ -57,9 +57,6 @@ struct Configuration {
                 problems.append("\(source): \(error.reason)")
             }
         }
-        if drainDelayMilliseconds >= drainMilliseconds {
-            problems.append("--drain-delay: give less than --drain (\(drainMilliseconds)ms)")
-        }
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
     }

@@ -44,7 +44,8 @@ struct Migrate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Creates or upgrades the schema of a database.")
 
-    @Option(help: Setting.named("database").argumentHelp) var database: String?
+    @Option(parsing: .unconditional, help: Setting.named("database").argumentHelp) var database:
+        String?
 
     func run() throws {
         let configuration = try loadConfiguration(["database": database.map { [$0] } ?? []])
@@ -75,26 +76,43 @@ struct Check: ParsableCommand {
 }
 
 struct ServeOptions: ParsableArguments {
-    @Option(help: Setting.named("listen").argumentHelp) var listen: [String] = []
-    @Option(help: Setting.named("ops-listen").argumentHelp) var opsListen: String?
-    @Option(help: Setting.named("database").argumentHelp) var database: String?
-    @Option(help: Setting.named("migrate").argumentHelp) var migrate: String?
-    @Option(help: Setting.named("loops").argumentHelp) var loops: String?
-    @Option(help: Setting.named("tick").argumentHelp) var tick: String?
-    @Option(help: Setting.named("voter-names").argumentHelp) var voterNames: String?
-    @Option(name: .customLong("public-url"), help: Setting.named("public-url").argumentHelp)
+    @Option(parsing: .unconditionalSingleValue, help: Setting.named("listen").argumentHelp)
+    var listen: [String] = []
+    @Option(parsing: .unconditional, help: Setting.named("ops-listen").argumentHelp) var opsListen:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("database").argumentHelp) var database:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("migrate").argumentHelp) var migrate:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("loops").argumentHelp) var loops: String?
+    @Option(parsing: .unconditional, help: Setting.named("tick").argumentHelp) var tick: String?
+    @Option(parsing: .unconditional, help: Setting.named("voter-names").argumentHelp)
+    var voterNames: String?
+    @Option(
+        name: .customLong("public-url"), parsing: .unconditional,
+        help: Setting.named("public-url").argumentHelp)
     var publicURL: String?
-    @Option(help: Setting.named("allowed-origin").argumentHelp) var allowedOrigin: [String] = []
-    @Option(help: Setting.named("admin-key").argumentHelp) var adminKey: String?
-    @Option(help: Setting.named("drain").argumentHelp) var drain: String?
-    @Option(help: Setting.named("drain-delay").argumentHelp) var drainDelay: String?
-    @Option(help: Setting.named("rate-polls").argumentHelp) var ratePolls: String?
-    @Option(help: Setting.named("rate-votes").argumentHelp) var rateVotes: String?
-    @Option(help: Setting.named("rate-messages").argumentHelp) var rateMessages: String?
-    @Option(help: Setting.named("rate-handshakes").argumentHelp) var rateHandshakes: String?
-    @Option(help: Setting.named("limit").argumentHelp) var limit: [String] = []
-    @Option(help: Setting.named("log-level").argumentHelp) var logLevel: String?
-    @Option(help: Setting.named("log-format").argumentHelp) var logFormat: String?
+    @Option(parsing: .unconditionalSingleValue, help: Setting.named("allowed-origin").argumentHelp)
+    var allowedOrigin: [String] = []
+    @Option(parsing: .unconditional, help: Setting.named("admin-key").argumentHelp) var adminKey:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("drain").argumentHelp) var drain: String?
+    @Option(parsing: .unconditional, help: Setting.named("drain-delay").argumentHelp)
+    var drainDelay: String?
+    @Option(parsing: .unconditional, help: Setting.named("rate-polls").argumentHelp) var ratePolls:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("rate-votes").argumentHelp) var rateVotes:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("rate-messages").argumentHelp)
+    var rateMessages: String?
+    @Option(parsing: .unconditional, help: Setting.named("rate-handshakes").argumentHelp)
+    var rateHandshakes: String?
+    @Option(parsing: .unconditionalSingleValue, help: Setting.named("limit").argumentHelp)
+    var limit: [String] = []
+    @Option(parsing: .unconditional, help: Setting.named("log-level").argumentHelp) var logLevel:
+        String?
+    @Option(parsing: .unconditional, help: Setting.named("log-format").argumentHelp) var logFormat:
+        String?
     @Flag(help: Setting.named("ws-echo").argumentHelp) var wsEcho = false
 
     /// As typed, by the name of the setting; empty where it was not given.

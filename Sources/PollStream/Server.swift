@@ -109,16 +109,16 @@ final class Server {
     /// `/readyz` first, then paced closes, then what is in flight, then the store.
     private func drain(within milliseconds: Int) {
         let began = Clock.monotonicNanoseconds()
-        let deadline = began + Int64(milliseconds) * 1_000_000
-        let delay = min(configuration.drainDelayMilliseconds, milliseconds / 2)
+        let delay = configuration.drainDelayMilliseconds
+        let servesUntil = began + Int64(delay) * 1_000_000
+        let deadline = servesUntil + Int64(milliseconds) * 1_000_000
         // Closes end well before the deadline, so that clients can still answer them.
-        let spread = (milliseconds - delay) * 3 / 4
+        let spread = milliseconds * 3 / 4
         log.notice(
             "draining",
             ["for_ms": "\(milliseconds)", "connections": "\(budget.connectionCount)"])
         switchboard.tellAll(.drain(delay: UInt32(delay), spread: UInt32(spread)))
 
-        let servesUntil = began + Int64(delay) * 1_000_000
         while Clock.monotonicNanoseconds() < deadline {
             let isEmpty =
                 Clock.monotonicNanoseconds() >= servesUntil && budget.connectionCount == 0

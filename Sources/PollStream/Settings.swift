@@ -94,7 +94,10 @@ struct Setting: Sendable {
             "tick", "DURATION", standard: "50ms",
             "The least time between two tallies of a poll to one subscriber."
         ) { (configuration, value) throws(BadValue) in
-            configuration.loop.tickNanoseconds = UInt64(try Value.milliseconds(value)) * 1_000_000
+            let milliseconds = try Value.milliseconds(value)
+            // Above ten seconds nobody would call it live.
+            guard milliseconds <= 10_000 else { throw BadValue("is out of range; give 1ms to 10s") }
+            configuration.loop.tickNanoseconds = UInt64(milliseconds) * 1_000_000
         },
         single(
             "voter-names", "allow|deny", standard: "allow",
@@ -126,13 +129,16 @@ struct Setting: Sendable {
             }
             configuration.gateway.adminKeyHash = value.hashed(by: AdminKey.hash(of:))
         },
-        single("drain", "DURATION", standard: "30s", "The longest time a stop may take.") {
+        single(
+            "drain", "DURATION", standard: "30s",
+            "The longest time that closing everything may take."
+        ) {
             (configuration, value) throws(BadValue) in
             configuration.drainMilliseconds = try Value.milliseconds(value)
         },
         single(
             "drain-delay", "DURATION", standard: "0s",
-            "How long all is served after /readyz began to say 503."
+            "How long all is served after /readyz began to say 503; --drain counts from then."
         ) { (configuration, value) throws(BadValue) in
             configuration.drainDelayMilliseconds = try Value.milliseconds(value, minimum: 0)
         },

@@ -2,16 +2,6 @@ import CReactor
 import CWire
 
 extension Frame {
-    /// Bytes as they are.
-    package init(raw bytes: [UInt8], on loop: Loop) {
-        // `withUnsafeBytes` cannot give back a frame, which must not be copied.
-        let created = bytes.withUnsafeBufferPointer {
-            ps_frame_create_raw(loop.handle, $0.baseAddress, $0.count)
-        }
-        guard let created else { preconditionFailure("not enough memory for a frame") }
-        handle = created
-    }
-
     /// Adds one WebSocket text message with its header to `bytes`, for a frame of several messages.
     package static func append(text: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
         withUnsafeTemporaryAllocation(

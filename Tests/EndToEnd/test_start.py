@@ -67,10 +67,10 @@ def test_a_wrong_configuration_ends_with_1_and_lists_every_problem(command, tmp_
     [
         ("--tick", "0ms"), ("--tick", "50"), ("--tick", "1h"), ("--loops", "0"), ("--loops", "x"),
         ("--voter-names", "maybe"), ("--database", "oracle://x"), ("--database", ""),
-        ("--services", "polls,banana"), ("--limit", "body-bytes"), ("--limit", "body-bytes=lots"),
+        ("--limit", "body-bytes"), ("--limit", "body-bytes=lots"),
         ("--limit", "ping-period=25"), ("--rate-votes", "5"), ("--rate-votes", "5/year"),
         ("--allowed-origin", "not an origin"), ("--log-level", "loud"), ("--log-format", "xml"),
-        ("--listen", "127.0.0.1:99999"), ("--ops-listen", "somewhere"), ("--jwt-key", "/no/such"),
+        ("--listen", "127.0.0.1:99999"), ("--ops-listen", "somewhere"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named(option, value, tmp_path):

@@ -118,7 +118,8 @@ extension ReactorTests {
             #expect(client.ask(TestClient.get("/now")).body == "/now")
         }
 
-        @Test func `100 is offered for a body that may come, and not for one that may not`() throws {
+        @Test func `100 is offered for a body that may come, and not for one that may not`() throws
+        {
             let server = try TestServer { $0.bodyBytes = 10 }
             defer { server.stop() }
             let head = "POST /now HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
@@ -141,7 +142,8 @@ extension ReactorTests {
             let client = TestClient(port: server.port)
             client.send(
                 TestClient.get("/later")
-                    + "POST /now HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+                    + "POST /now HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+            )
             #expect(server.eventually { $0.pending.count == 1 })
             #expect(client.isQuiet())
             server.run { _ = $0.answer($0.pending[0], "first") }
@@ -166,7 +168,8 @@ extension ReactorTests {
             let server = try TestServer()
             defer { server.stop() }
             let client = TestClient(port: server.port)
-            client.send("POST /now HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            client.send(
+                "POST /now HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
             client.finishSending()
             #expect(client.readToEnd() == "")
             #expect(server.run { $0.requestedPaths.isEmpty })
@@ -177,7 +180,8 @@ extension ReactorTests {
             defer { server.stop() }
             let client = TestClient(port: server.port)
             client.send(
-                TestClient.get("/later") + "GET / HTTP/1.1\nHost: bare\n\n" + TestClient.get("/now"))
+                TestClient.get("/later") + "GET / HTTP/1.1\nHost: bare\n\n" + TestClient.get("/now")
+            )
             #expect(server.eventually { $0.refusals == [400] })
             client.send(TestClient.get("/now/more"))
             #expect(client.isQuiet())
@@ -204,7 +208,8 @@ extension ReactorTests {
             let server = try TestServer()
             defer { server.stop() }
             let client = TestClient(port: server.port)
-            client.send(TestClient.get("/now", fields: "Connection: close\r\n") + TestClient.get("/now"))
+            client.send(
+                TestClient.get("/now", fields: "Connection: close\r\n") + TestClient.get("/now"))
             let text = client.readToEnd()
             #expect(text.contains("Connection: close\r\n"))
             #expect(text.components(of: "HTTP/1.1 200") == 1)

@@ -138,7 +138,9 @@ final class TestClient {
         return Array(buffer[..<count])
     }
 
-    func readText(_ count: Int) -> String? { read(count).map { String(decoding: $0, as: UTF8.self) } }
+    func readText(_ count: Int) -> String? {
+        read(count).map { String(decoding: $0, as: UTF8.self) }
+    }
 
     // MARK: HTTP
 

@@ -34,6 +34,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     var pending: [Pending] = []
     var streams: [ConnectionID] = []
     var sockets: [ConnectionID] = []
+    var keepsNotes = true
     var requestedPaths: [String] = []
     var refusals: [Int] = []
     var closed: [ConnectionID] = []
@@ -91,6 +92,9 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         return false
     }
 
+    /// The counters, with all that earlier turns have done in them.
+    func numbers() -> LoopStatistics { run { $0.statistics.read() } }
+
     func withLoop(_ body: (Loop) -> Void) { body(loop) }
 
     func answer(_ pending: Pending, _ text: String, closes: Bool = false) -> SendResult {
@@ -118,7 +122,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
 
     func loop(_ loop: Loop, received request: borrowing Request, on connection: ConnectionID) {
         let path = String(decoding: request.path, as: UTF8.self)
-        requestedPaths.append(path)
+        if keepsNotes { requestedPaths.append(path) }
         switch path {
         case "/later":
             pending.append(Pending(connection: connection, sequence: request.sequence))
@@ -126,7 +130,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
             guard case .valid = request.handshake,
                 loop.upgrade(connection, sequence: request.sequence, fields: [])
             else { return respond(503, "", to: connection, request.sequence) }
-            sockets.append(connection)
+            if keepsNotes { sockets.append(connection) }
             for topic in topics.prefix(path == "/topics" ? 2 : path == "/topic" ? 1 : 0) {
                 _ = topic.subscribe(connection)
             }
@@ -174,7 +178,9 @@ final class TestServer: LoopHandler, @unchecked Sendable {
 
     func loop(_ loop: Loop, isWritable connection: ConnectionID) { writableCount += 1 }
 
-    func loop(_ loop: Loop, closed connection: ConnectionID) { closed.append(connection) }
+    func loop(_ loop: Loop, closed connection: ConnectionID) {
+        if keepsNotes { closed.append(connection) }
+    }
 
     func loopDidWake(_ loop: Loop) {
         var batch: [@Sendable () -> Void] = []
