@@ -56,6 +56,10 @@ final class RateLimiter: @unchecked Sendable {
         }
     }
 
+    var clientCount: Int {
+        shards.reduce(0) { sum, shard in sum + shard.monitor.withLock { shard.buckets.count } }
+    }
+
     private static func evict(from buckets: inout [RateSubject: TokenBucket], now: Int64) {
         buckets = buckets.filter { !$0.value.isFull(at: now) }
         guard buckets.count > clientsPerShard / 2 else { return }

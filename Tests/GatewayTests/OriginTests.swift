@@ -1,0 +1,84 @@
+import Testing
+
+@testable import Gateway
+
+struct OriginTests {
+    private let good = "https://polls.example.com"
+    private var listed: Origins {
+        Origins(allowed: [good, "http://localhost:3000"], publicURL: nil)
+    }
+
+    static let foreign = [
+        "https://polls.example.com.evil.com", "https://evilpolls.example.com",
+        "http://polls.example.com", "https://polls.example.com:8443", "https://polls.example.com/",
+        "null", "https://", "", "https://POLLS.example.com", "https://polls.example.com@evil.com",
+    ]
+
+    private func permission(_ origins: Origins, _ origin: String?, count: Int = 1)
+        -> Origins.Permission
+    {
+        guard let origin else { return origins.permission(for: nil, count: 0) }
+        return withBytes(origin) { origins.permission(for: $0, count: count) }
+    }
+
+    private func allowsHandshake(
+        _ origins: Origins, _ origin: String?, count: Int = 1, host: String = "gateway:8080"
+    ) -> Bool {
+        withBytes(host) { host in
+            guard let origin else {
+                return origins.allowsHandshake(from: nil, count: 0, host: host)
+            }
+            return withBytes(origin) {
+                origins.allowsHandshake(from: $0, count: count, host: host)
+            }
+        }
+    }
+
+    @Test func `without a list any page may ask, without credentials`() {
+        let open = Origins(allowed: nil, publicURL: nil)
+        #expect(permission(open, "https://any.example") == .anyPage)
+        #expect(permission(open, nil) == .anyPage)
+    }
+
+    @Test func `with a list its pages may ask and nobody else`() {
+        #expect(permission(listed, good) == .page(good))
+        #expect(permission(listed, "http://localhost:3000") == .page("http://localhost:3000"))
+        #expect(permission(listed, good, count: 2) == .none)
+        #expect(permission(listed, nil) == .none)
+    }
+
+    @Test(arguments: foreign)
+    func `an origin that merely resembles a listed one is foreign`(origin: String) {
+        #expect(permission(listed, origin) == .none)
+        #expect(!allowsHandshake(listed, origin))
+    }
+
+    @Test func `a handshake comes from a listed page or from no page`() {
+        #expect(allowsHandshake(listed, good))
+        #expect(allowsHandshake(listed, nil))
+        #expect(!allowsHandshake(listed, good, count: 2))
+        #expect(!allowsHandshake(listed, "http://gateway:8080"))
+    }
+
+    @Test func `without a list a handshake comes from the same host or from no page`() {
+        let open = Origins(allowed: nil, publicURL: nil)
+        #expect(allowsHandshake(open, "http://gateway:8080"))
+        #expect(allowsHandshake(open, "https://GATEWAY:8080"))
+        #expect(allowsHandshake(open, nil))
+        for origin in [
+            "https://evil.com", "http://gateway", "http://gateway:80800", "http://gateway:8080/",
+            "ftp://gateway:8080", "gateway:8080", "null", "http://", "",
+        ] { #expect(!allowsHandshake(open, origin), "\(origin)") }
+        #expect(!allowsHandshake(open, "http://", host: ""))
+    }
+
+    @Test func `the public URL is a page of ours, list or not`() {
+        for allowed in [nil, [good]] {
+            let origins = Origins(allowed: allowed, publicURL: "https://vote.example/sub")
+            #expect(allowsHandshake(origins, "https://vote.example"))
+            #expect(!allowsHandshake(origins, "https://vote.example/sub"))
+        }
+        #expect(Origins.origin(of: "https://a.example:8443") == "https://a.example:8443")
+        #expect(Origins.origin(of: "http://a.example/x/y") == "http://a.example")
+    }
+}
