@@ -71,7 +71,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         tests(of: "Identity", ["Polls"]),
-        tests(of: "Store", ["Polls"]),
+        .target(
+            name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+        .executableTarget(
+            name: "StoreChild", dependencies: ["Polls", "Store"], path: "Tests/StoreChild",
+            swiftSettings: swiftSettings),
+        tests(of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild"]),
     ],
     cLanguageStandard: .gnu17
 )
