@@ -91,7 +91,6 @@ let package = Package(
         tests(of: "Identity", ["Polls"]),
         tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
-        tests(of: "Store", ["Polls"]),
         .target(
             name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,
             linkerSettings: [.linkedLibrary("sqlite3")]),
