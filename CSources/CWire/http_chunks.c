@@ -75,10 +75,9 @@ static uint8_t after_extension_byte(ps_http_chunks *chunks, uint8_t byte) {
     case EXTENSION_NAME_FIRST:
         return is_token ? EXTENSION_NAME : BAD;
     case EXTENSION_NAME:
-        return is_token ? EXTENSION_NAME
-            : byte == '='
-            ? EXTENSION_VALUE_FIRST
-            : after_size_line_part(byte, BAD);
+        return is_token      ? EXTENSION_NAME
+            : byte == '=' ? EXTENSION_VALUE_FIRST
+                          : after_size_line_part(byte, BAD);
     case EXTENSION_VALUE_FIRST:
         return byte == '"' ? EXTENSION_QUOTED : is_token ? EXTENSION_VALUE : BAD;
     case EXTENSION_VALUE:

@@ -5,6 +5,7 @@
 
 #include "http.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "characters.h"
@@ -269,6 +270,7 @@ static bool scan_news(
 int ps_http_parse_head(
     ps_http_head *head, const uint8_t *bytes, size_t count, size_t scanned,
     const ps_http_limits *limits) {
+    assert(scanned <= count);
     if (count == scanned || (scanned > 0 && !scan_news(bytes, count, scanned, limits))) {
         return PS_PARTIAL;
     }

@@ -13,20 +13,24 @@ import CWire
 /// Commas come by themselves; that brackets match and names precede values is the caller's part.
 /// Strings are escaped so that the text may also stand inside a script element.
 package struct JSONWriter {
-    package private(set) var bytes: [UInt8]
+    /// Written up to `count`; the rest is room, so that values are written in place.
+    private var memory: [UInt8]
+    private var count = 0
 
     /// Whether a value came before in the same container: then the next needs a comma.
     private var followsValue = false
 
-    /// Takes over a buffer for its capacity; what it held is gone.
+    /// Takes over a buffer for the memory it has; what it held is gone.
     package init(reusing buffer: consuming [UInt8] = []) {
-        buffer.removeAll(keepingCapacity: true)
-        bytes = buffer
+        memory = buffer
     }
+
+    /// The text so far. Let go of it before writing on, or the memory is copied.
+    package var bytes: ArraySlice<UInt8> { memory[..<count] }
 
     /// Begins a new text in the same memory.
     package mutating func restart() {
-        bytes.removeAll(keepingCapacity: true)
+        count = 0
         followsValue = false
     }
 
@@ -42,11 +46,14 @@ package struct JSONWriter {
     /// The name of the member whose value comes next. It is written as it is: no name of ours needs
     /// an escape.
     package mutating func name(_ name: StaticString) {
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        name.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
+        let nameCount = name.utf8CodeUnitCount
+        write(atMost: nameCount + 3) { out in
+            out[0] = UInt8(ascii: "\"")
+            (out + 1).update(from: name.utf8Start, count: nameCount)
+            out[nameCount + 1] = UInt8(ascii: "\"")
+            out[nameCount + 2] = UInt8(ascii: ":")
+            return nameCount + 3
+        }
         followsValue = false
     }
 
@@ -71,7 +78,7 @@ package struct JSONWriter {
         value(bool)
     }
 
-    package mutating func member(_ name: StaticString, _ integers: some Sequence<Int64>) {
+    package mutating func member(_ name: StaticString, _ integers: [Int64]) {
         self.name(name)
         beginArray()
         for integer in integers { value(integer) }
@@ -93,25 +100,17 @@ package struct JSONWriter {
     // MARK: Values
 
     package mutating func value(_ string: String) {
-        separate()
         var string = string
         string.withUTF8 { text in
-            // The escaped form of six bytes for each is the worst case.
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 6 * text.count + 2) { out in
-                let count = ps_json_write_string(out.baseAddress, text.baseAddress, text.count)
-                bytes.append(contentsOf: out[..<count])
+            // Six bytes for each and the quotes are the worst case.
+            write(atMost: 6 * text.count + 2) {
+                ps_json_write_string($0, text.baseAddress, text.count)
             }
         }
-        followsValue = true
     }
 
     package mutating func value(_ integer: Int64) {
-        separate()
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { out in
-            let count = ps_json_write_int64(out.baseAddress, integer)
-            bytes.append(contentsOf: out[..<count])
-        }
-        followsValue = true
+        write(atMost: 20) { ps_json_write_int64($0, integer) }
     }
 
     package mutating func value(_ bool: Bool) {
@@ -124,40 +123,65 @@ package struct JSONWriter {
 
     /// A time as a string, as in ``Timestamp``.
     package mutating func value(unixMilliseconds: Int64) {
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        Timestamp.append(unixMilliseconds: unixMilliseconds, to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
-        followsValue = true
+        write(atMost: Timestamp.bytesMax + 2) { out in
+            let count = Timestamp.write(unixMilliseconds: unixMilliseconds, to: out + 1)
+            out[0] = UInt8(ascii: "\"")
+            out[count + 1] = UInt8(ascii: "\"")
+            return count + 2
+        }
     }
 
     /// A value that is JSON already.
     package mutating func raw(_ text: UnsafeRawBufferPointer) {
-        separate()
-        bytes.append(contentsOf: text)
-        followsValue = true
+        write(atMost: text.count) { out in
+            UnsafeMutableRawBufferPointer(start: out, count: text.count).copyMemory(from: text)
+            return text.count
+        }
     }
 
     // MARK: Details
 
     private mutating func literal(_ word: StaticString) {
-        separate()
-        word.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        followsValue = true
-    }
-
-    private mutating func separate() {
-        if followsValue { bytes.append(UInt8(ascii: ",")) }
+        write(atMost: word.utf8CodeUnitCount) { out in
+            out.update(from: word.utf8Start, count: word.utf8CodeUnitCount)
+            return word.utf8CodeUnitCount
+        }
     }
 
     private mutating func open(_ bracket: UInt8) {
-        separate()
-        bytes.append(bracket)
+        write(atMost: 1) { out in
+            out[0] = bracket
+            return 1
+        }
         followsValue = false
     }
 
     private mutating func close(_ bracket: UInt8) {
-        bytes.append(bracket)
+        followsValue = false
+        write(atMost: 1) { out in
+            out[0] = bracket
+            return 1
+        }
+    }
+
+    /// Writes a comma where one is due, then what `fill` writes at the pointer: at most that many
+    /// bytes, as many as it returns.
+    private mutating func write(
+        atMost mostBytes: Int, _ fill: (UnsafeMutablePointer<UInt8>) -> Int
+    ) {
+        let room = memory.count - count
+        if room <= mostBytes {
+            let growth = max(mostBytes + 1 - room, memory.count, 256)
+            memory.append(contentsOf: repeatElement(0, count: growth))
+        }
+        memory.withUnsafeMutableBufferPointer {
+            guard let start = $0.baseAddress else { return }
+            if followsValue {
+                start[count] = UInt8(ascii: ",")
+                count += 1
+            }
+            count += fill(start + count)
+        }
         followsValue = true
     }
 }

@@ -5,35 +5,35 @@ package enum Timestamp {
     /// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z: what has a form of four digits.
     package static let range: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
-    /// Writes `2026-11-23T06:33:57Z`, with milliseconds only where they are not zero.
+    /// `2026-11-23T06:33:57Z`, with milliseconds only where they are not zero.
     /// A time outside of ``range`` is the caller's mistake.
-    package static func append(unixMilliseconds: Int64, to bytes: inout [UInt8]) {
+    package static func string(unixMilliseconds: Int64) -> String {
+        String(unsafeUninitializedCapacity: bytesMax) {
+            guard let out = $0.baseAddress else { return 0 }
+            return write(unixMilliseconds: unixMilliseconds, to: out)
+        }
+    }
+
+    static let bytesMax = 24
+
+    /// Writes at most `bytesMax` bytes and returns how many.
+    static func write(unixMilliseconds: Int64, to out: UnsafeMutablePointer<UInt8>) -> Int {
         precondition(range.contains(unixMilliseconds), "a time without a year of four digits")
         let (day, millisecondOfDay) = unixMilliseconds.flooredDivision(by: millisecondsPerDay)
         let date = CivilDate(daysSince1970: day)
         let (second, millisecond) = millisecondOfDay.flooredDivision(by: 1000)
-        appendDigits(date.year, 4, to: &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        appendDigits(date.month, 2, to: &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        appendDigits(date.day, 2, to: &bytes)
-        bytes.append(UInt8(ascii: "T"))
-        appendDigits(second / 3600, 2, to: &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        appendDigits(second / 60 % 60, 2, to: &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        appendDigits(second % 60, 2, to: &bytes)
-        if millisecond != 0 {
-            bytes.append(UInt8(ascii: "."))
-            appendDigits(millisecond, 3, to: &bytes)
+        writeDigits(date.year, 4, then: "-", to: out)
+        writeDigits(date.month, 2, then: "-", to: out + 5)
+        writeDigits(date.day, 2, then: "T", to: out + 8)
+        writeDigits(second / 3600, 2, then: ":", to: out + 11)
+        writeDigits(second / 60 % 60, 2, then: ":", to: out + 14)
+        guard millisecond != 0 else {
+            writeDigits(second % 60, 2, then: "Z", to: out + 17)
+            return 20
         }
-        bytes.append(UInt8(ascii: "Z"))
-    }
-
-    package static func string(unixMilliseconds: Int64) -> String {
-        var bytes: [UInt8] = []
-        append(unixMilliseconds: unixMilliseconds, to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        writeDigits(second % 60, 2, then: ".", to: out + 17)
+        writeDigits(millisecond, 3, then: "Z", to: out + 20)
+        return 24
     }
 
     /// Reads a date-time of RFC 3339 §5.6 with any offset; nil for anything else, for a day that is
@@ -63,12 +63,16 @@ package enum Timestamp {
 
     private static let millisecondsPerDay: Int64 = 86_400_000
 
-    private static func appendDigits(_ number: Int64, _ count: Int, to bytes: inout [UInt8]) {
-        var divisor: Int64 = count == 4 ? 1000 : count == 3 ? 100 : 10
-        while divisor > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
-            divisor /= 10
+    private static func writeDigits(
+        _ number: Int64, _ count: Int, then separator: Unicode.Scalar,
+        to out: UnsafeMutablePointer<UInt8>
+    ) {
+        var rest = number
+        for index in (0..<count).reversed() {
+            out[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
         }
+        out[count] = UInt8(ascii: separator)
     }
 }
 

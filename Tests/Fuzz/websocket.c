@@ -3,7 +3,7 @@
 
 #include "fuzz.h"
 
-enum { MESSAGE_BYTES = 512, FRAGMENTS = 8 };
+enum { MESSAGE_BYTES = 160, FRAGMENTS = 8 };
 
 /* What came of the stream, as one number for each step. */
 typedef struct story {

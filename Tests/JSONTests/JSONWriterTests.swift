@@ -65,13 +65,26 @@ import Testing
     }
 
     @Test func `a writer begins anew in the same memory`() {
-        var buffer: [UInt8] = Array(repeating: 1, count: 1000)
-        buffer.reserveCapacity(4000)
-        var json = JSONWriter(reusing: buffer)
+        var json = JSONWriter(reusing: Array(repeating: 1, count: 1000))
+        let first = json.bytes.withUnsafeBytes { $0.baseAddress }
         json.value(1)
         json.value(2)
+        #expect(Array(json.bytes) == Array("1,2".utf8))
         json.restart()
         json.value(3)
-        #expect(json.bytes == Array("3".utf8) && json.bytes.capacity >= 1000)
+        #expect(Array(json.bytes) == Array("3".utf8))
+        #expect(json.bytes.withUnsafeBytes { $0.baseAddress } == first)
+    }
+
+    @Test func `the memory grows as the text does`() throws {
+        for step in [1, 7, 250, 1000] {
+            var json = JSONWriter()
+            json.beginArray()
+            for _ in 0..<300 { json.value(String(repeating: "\u{1}", count: step)) }
+            json.endArray()
+            let one = "\"" + String(repeating: "\\u0001", count: step) + "\""
+            let expected = "[" + Array(repeating: one, count: 300).joined(separator: ",") + "]"
+            #expect(String(decoding: json.bytes, as: UTF8.self) == expected)
+        }
     }
 }
