@@ -165,6 +165,9 @@ static inline ps_connection_id ps_connection_id_of(const ps_connection *connecti
     return (ps_connection_id)connection->generation << 32 | connection->slot;
 }
 
+/* Recomputes the bit that keeps a sweep's short path away. */
+void ps_connection_mark(ps_loop *loop, const ps_connection *connection);
+
 /* ---- connection.c ---- */
 
 /* Takes over `fd`, non-blocking, and starts reading. Returns false where that is impossible; the
@@ -176,6 +179,28 @@ static inline int ps_connection_fd(const ps_connection *connection) {
     (void)uv_fileno((const uv_handle_t *)&connection->poll, &fd); /* fails only once closed */
     return fd;
 }
+
+/* How many connections of this kind there are now, in the statistics. */
+static inline _Atomic uint64_t *ps_connection_gauge(ps_loop *loop, uint8_t kind) {
+    static const size_t offsets[] = {
+        [PS_KIND_HTTP] = offsetof(ps_statistics, http_connections),
+        [PS_KIND_WEBSOCKET] = offsetof(ps_statistics, websocket_connections),
+        [PS_KIND_STREAM] = offsetof(ps_statistics, stream_connections),
+    };
+    return &loop->counters[offsets[kind] / sizeof(uint64_t)];
+}
+
+void ps_connection_add_todo(ps_loop *loop, ps_connection *connection, uint8_t todo);
+
+/* Runs what is owed to the connections listed so far. Calls: everything. */
+void ps_connection_run_todo(ps_loop *loop);
+
+/* Makes the poll handle watch for what the state asks for. */
+void ps_connection_watch(ps_loop *loop, ps_connection *connection);
+
+void ps_connection_set_kind(ps_loop *loop, ps_connection *connection, uint8_t kind);
+
+/* ---- closing.c ---- */
 
 /* To be closed at the end of the turn, whatever waits. */
 void ps_connection_doom(ps_loop *loop, ps_connection *connection);
@@ -190,18 +215,8 @@ void ps_connection_finish(ps_loop *loop, ps_connection *connection);
 void ps_connection_begin_close(
     ps_loop *loop, ps_connection *connection, uint16_t code, const char *reason);
 
-void ps_connection_add_todo(ps_loop *loop, ps_connection *connection, uint8_t todo);
-
-/* Runs what is owed to the connections listed so far. Calls: everything. */
-void ps_connection_run_todo(ps_loop *loop);
-
-/* Makes the poll handle watch for what the state asks for. */
-void ps_connection_watch(ps_loop *loop, ps_connection *connection);
-
-void ps_connection_set_kind(ps_loop *loop, ps_connection *connection, uint8_t kind);
-
-/* Recomputes the bit that keeps a sweep's short path away. */
-void ps_connection_mark(ps_loop *loop, const ps_connection *connection);
+/* From DOOMED to CLOSED. Calls: on_close. */
+void ps_connection_end(ps_loop *loop, ps_connection *connection);
 
 /* Called when the outbox has been sent whole. */
 void ps_connection_drained(ps_loop *loop, ps_connection *connection);
