@@ -52,7 +52,9 @@ static size_t add_due(
     return behind && may_have(topic, position) ? ps_fanout_owed(topic, position, out) : 0;
 }
 
-size_t ps_fanout_due(const ps_connection *connection, struct ps_due *out, size_t capacity) {
+size_t ps_fanout_due(
+    const ps_connection *connection, struct ps_due *out, size_t capacity, bool *more) {
+    *more = false;
     if (connection->state != PS_STATE_OPEN) {
         return 0;
     }
@@ -62,7 +64,8 @@ size_t ps_fanout_due(const ps_connection *connection, struct ps_due *out, size_t
     size_t count = 0;
     for (uint32_t i = 0; i < connection->subscription_count; i++) {
         if (capacity - count < PS_LANE_COUNT) {
-            return capacity; /* there may be more */
+            *more = true;
+            return count;
         }
         const struct ps_subscription *subscription = &connection->subscriptions[i];
         count += add_due(subscription->topic, subscription->position, out + count);

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 
-TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*[1-9])?Z$")
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$")
 
 
 def refused(answer, status: int, *codes: str, field: str | None = None) -> dict:
