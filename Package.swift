@@ -91,7 +91,13 @@ let package = Package(
         tests(of: "Identity", ["Polls"]),
         tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
-        tests(of: "Store", ["Polls"]),
+        .target(
+            name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+        .executableTarget(
+            name: "StoreChild", dependencies: ["Polls", "Store"], path: "Tests/StoreChild",
+            swiftSettings: swiftSettings),
+        tests(of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild"]),
     ],
     cLanguageStandard: .gnu17
 )

@@ -99,10 +99,15 @@ static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, siz
     return used;
 }
 
+/* FIN after a request only says that no other will come: what is asked for is still delivered. */
 static void see_fin(ps_loop *loop, ps_connection *connection) {
-    bool owes = ps_http_unanswered(connection) > 0 || connection->outbox
-        || (connection->kind == PS_KIND_STREAM && connection->rare->stream.chunked);
-    if (connection->state != PS_STATE_OPEN || connection->kind == PS_KIND_WEBSOCKET || !owes) {
+    bool owes = false;
+    if (connection->state == PS_STATE_OPEN && connection->kind == PS_KIND_HTTP) {
+        owes = ps_http_unanswered(connection) > 0 || connection->outbox;
+    } else if (connection->state == PS_STATE_OPEN && connection->kind == PS_KIND_STREAM) {
+        owes = !connection->rare->stream.endless;
+    }
+    if (!owes) {
         ps_connection_doom(loop, connection);
     }
 }

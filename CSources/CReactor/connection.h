@@ -79,6 +79,7 @@ struct ps_rare {
             uint32_t next_sequence, answer_sequence; /* for when it is plain HTTP again */
             bool chunked;
             bool closes;
+            bool endless;  /* nobody waits for its end: the peer's FIN says that nobody reads */
             bool mute;     /* of a HEAD request: no body */
             bool was_full; /* on_writable is owed */
         } stream;

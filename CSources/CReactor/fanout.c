@@ -46,8 +46,7 @@ static bool may_have(const ps_topic *topic, uint32_t position) {
         || (topic->sweeping && position >= topic->cursor);
 }
 
-static size_t add_due(
-    ps_topic *topic, uint32_t position, struct ps_due *out) {
+static size_t add_due(ps_topic *topic, uint32_t position, struct ps_due *out) {
     bool behind = topic->entries[position].seen.all != topic->newest.all;
     return behind && may_have(topic, position) ? ps_fanout_owed(topic, position, out) : 0;
 }
@@ -65,7 +64,7 @@ size_t ps_fanout_due(
     for (uint32_t i = 0; i < connection->subscription_count; i++) {
         if (capacity - count < PS_LANE_COUNT) {
             *more = true;
-            return count;
+            break;
         }
         const struct ps_subscription *subscription = &connection->subscriptions[i];
         count += add_due(subscription->topic, subscription->position, out + count);

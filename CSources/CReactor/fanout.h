@@ -18,8 +18,8 @@ struct ps_due {
 size_t ps_fanout_owed(
     ps_topic *topic, uint32_t position, struct ps_due out[PS_LANE_COUNT]);
 
-/* The frames a connection is owed by all its topics and may have in this turn. `*more` tells
- * whether `capacity` cut them off. Returns how many. */
+/* The frames a connection is owed by all its topics and may have in this turn. Returns how many;
+ * `*more` where there was no room for all. */
 size_t ps_fanout_due(
     const ps_connection *connection, struct ps_due *out, size_t capacity, bool *more);
 

@@ -305,10 +305,10 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
         ps_outbox *outbox = connection->outbox;
         size_t iov_count = outbox ? gather(outbox, iov) : 0;
         size_t due_count = 0;
-        bool more_due = false;
+        bool more = false;
         bool gathered_all = !outbox || outbox->last - outbox->first == iov_count;
         if (gathered_all && connection->subscription_count > 0) {
-            due_count = ps_fanout_due(connection, due, DUE_COUNT, &more_due);
+            due_count = ps_fanout_due(connection, due, DUE_COUNT, &more);
             for (size_t i = 0; i < due_count; i++) {
                 iov[iov_count + i] = (struct iovec){
                     .iov_base = due[i].frame->bytes, .iov_len = due[i].frame->count};
@@ -341,7 +341,7 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
             }
             return;
         }
-        if (gathered_all && !more_due) {
+        if (gathered_all && !more) {
             break;
         }
     }

@@ -115,10 +115,11 @@ int ps_connection_peer(ps_loop *loop, ps_connection_id id, uint8_t address[16]) 
 
 void ps_connection_start_pings(ps_loop *loop, ps_connection *connection) {
     /* The first ping comes within a period, by slot, so that thousands who came together are not
-     * pinged together. */
+     * pinged together; but not in its first quarter, when the peer has just been heard. */
     uint32_t period = (loop->settings.ping_period_ms >> PS_WHEEL_MS_BITS) + 1;
+    uint32_t spread = period - period / 4;
     connection->heard = loop->wheel.now;
-    connection->ping_due = loop->wheel.now + period - connection->slot % period;
+    connection->ping_due = loop->wheel.now + period - connection->slot % spread;
     connection->deadline_class = PS_DEADLINE_NONE;
     ps_deadline_arm(loop, connection);
 }

@@ -66,6 +66,7 @@ int ps_connection_stream(
     rare->stream.answer_sequence = connection->answer_sequence + 1; /* when it has ended */
     rare->stream.chunked = chunked;
     rare->stream.closes = closes;
+    rare->stream.endless = framing == PS_STREAM_UNTIL_CLOSE;
     rare->stream.mute = traits & PS_FLAG_ANSWER_HEAD;
     ps_connection_set_kind(loop, connection, PS_KIND_STREAM);
     ps_connection_start_pings(loop, connection);

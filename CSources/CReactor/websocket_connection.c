@@ -32,7 +32,6 @@ int ps_connection_upgrade(
     if (connection->rare) {
         free(connection->rare->http.ring);
         memset(&connection->rare->ws, 0, sizeof connection->rare->ws);
-        connection->rare->http = (struct ps_http_progress){0};
     }
     connection->flags &= (uint16_t)~PS_FLAG_LAST;
     ps_connection_set_kind(loop, connection, PS_KIND_WEBSOCKET);

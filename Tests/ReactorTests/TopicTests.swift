@@ -154,6 +154,27 @@ extension ReactorTests {
             }
         }
 
+        @Test func `a subscriber of a hundred topics gets all of them in one turn`() throws {
+            let server = try TestServer(topicCount: 100)
+            defer { server.stop() }
+            let client = TestClient(webSocket: "/ws", port: server.port)
+            server.run { server in
+                for topic in server.topics { _ = topic.subscribe(server.sockets[0]) }
+            }
+            let sends = server.numbers().sends
+            server.run { server in
+                for (index, topic) in server.topics.enumerated() {
+                    topic.publishViewers(server.frame("v\(index)"))
+                    topic.publishTally(server.frame("t\(index)"))
+                }
+            }
+            let texts = (0..<200).compactMap { _ in client.readFrame()?.text }
+            #expect(texts == (0..<100).flatMap { ["t\($0)", "v\($0)"] })
+            #expect(client.isQuiet())
+            #expect(server.numbers().sends < sends + 5)
+            checkSums(server)
+        }
+
         @Test func `a blocked subscriber gets the newest of each topic when it reads`() throws {
             let server = try TestServer { $0.tickNanoseconds = 1_000_000 }
             defer { server.stop() }

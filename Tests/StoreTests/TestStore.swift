@@ -78,20 +78,19 @@ final class TestStore {
 
     var path: String { directory.path + "/test.db" }
 
+    /// As a gateway that starts again.
     func reopen() throws {
-        store.close()
-        let (path, clock, settings) = (path, clock, settings)
-        // The old store's lock goes with it.
-        store = try withoutStore {
-            try SQLiteStore(
-                path: path, clock: { clock.now }, schema: .current, settings: settings)
-        }
+        try letGo()
+        let clock = clock
+        store = try SQLiteStore(
+            path: path, clock: { clock.now }, schema: .current, settings: settings)
     }
 
-    private func withoutStore(_ make: () throws -> SQLiteStore) throws -> SQLiteStore {
-        let placeholder = TemporaryDirectory()
-        store = try SQLiteStore(path: placeholder.path + "/placeholder.db")
-        return try make()
+    /// Closes the store and gives the lock away; `reopen` is next.
+    func letGo() throws {
+        store.close()
+        let elsewhere = TemporaryDirectory()
+        store = try SQLiteStore(path: elsewhere.path + "/elsewhere.db")
     }
 
     /// Creates a poll of two options; `edit` changes what is asked for.
