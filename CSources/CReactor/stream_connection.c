@@ -46,9 +46,11 @@ int ps_connection_stream(
         return PS_GONE;
     }
     if (connection->kind != PS_KIND_HTTP || sequence != connection->answer_sequence
-        || sequence + 1 != connection->next_sequence) {
-        return PS_WRONG_STATE;
+        || sequence + 1 != connection->next_sequence
+        || (connection->rare && connection->rare->http.head_bytes > 0)) {
+        return PS_WRONG_STATE; /* a next body is decoded where it lies, and cannot be put off */
     }
+    ps_deadline_clear(connection); /* of a next head, which waits like all that comes now */
     struct ps_rare *rare = ps_rare_get(connection);
     if (!rare) {
         ps_connection_doom(loop, connection);

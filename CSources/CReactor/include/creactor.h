@@ -190,8 +190,9 @@ typedef enum ps_stream_framing {
 } ps_stream_framing;
 
 /* Answers with a body that follows piece by piece (response->body is its first piece). Only where no
- * other request of this connection is unanswered (else PS_WRONG_STATE: answer 503). `ping` is sent every ping period (Server-Sent Events: a comment), {NULL, 0} for none; it is
- * borrowed as long as the loop lives. */
+ * other request of this connection is unanswered, or begun past its head (else PS_WRONG_STATE:
+ * answer 503). `ping` is sent every ping period (Server-Sent Events: a comment), {NULL, 0} for none;
+ * it is borrowed as long as the loop lives. */
 int ps_connection_stream(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, const ps_response *response,
     ps_stream_framing framing, ps_bytes ping);
