@@ -2,7 +2,7 @@ import Glibc
 
 /// A plain blocking socket to a `TestServer`; a read that takes longer than five seconds ends.
 final class TestClient {
-    let descriptor: Int32
+    private(set) var descriptor: Int32
     private var buffer: [UInt8] = []
 
     struct Answer: Equatable {
@@ -33,7 +33,7 @@ final class TestClient {
     /// Takes over a connected descriptor.
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     static func socket() -> Int32 {
         let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -98,7 +98,9 @@ final class TestClient {
         setsockopt(
             descriptor, SOL_SOCKET, SO_LINGER, &linger,
             socklen_t(MemoryLayout<Glibc.linger>.size))
-        shutdown(descriptor, Int32(SHUT_RDWR))
+        // Without a FIN before it, which would only say that no more requests come.
+        close(descriptor)
+        descriptor = -1
     }
 
     /// Reads some more. Returns false at the end, or after five seconds.
