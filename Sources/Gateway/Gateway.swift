@@ -49,7 +49,9 @@ package final class Gateway {
     }
 
     deinit {
-        // Topics and frames go before the loop that they belong to.
+        // Topics and frames go before the loop that they belong to, also those that answers which
+        // never came hold.
+        waiting = WaitingTable()
         boards = BoardTable(settings: settings)
         retiredTopics = RetiredTopics()
     }
