@@ -165,7 +165,7 @@ final class Server {
 
     static func openStore(_ configuration: Configuration, migrates: Bool) throws -> SQLiteStore {
         switch configuration.database {
-        case .sqlite(let path): try SQLiteStore(path: path)
+        case .sqlite(let path): try SQLiteStore(path: path, migrates: migrates)
         }
     }
 
@@ -186,11 +186,14 @@ final class Server {
         return (served, operations)
     }
 
-    /// What `pollstream check` finds: tries the store and the addresses, and lets go of them.
+    /// What `pollstream check` finds: looks at the store, tries the addresses, and changes nothing.
     static func problems(with configuration: Configuration) -> [String] {
         var problems: [String] = []
         do {
-            try openStore(configuration, migrates: false).close()
+            switch configuration.database {
+            case .sqlite(let path):
+                try SQLiteStore.check(path: path, migrates: configuration.migrates)
+            }
         } catch {
             problems.append("--database: \(error)")
         }
