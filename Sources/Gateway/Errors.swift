@@ -87,7 +87,7 @@ extension APIError {
     static let forbidden = APIError(
         403, "forbidden", "Use the key that was shown when this was created.")
     static let originNotAllowed = APIError(
-        403, "origin_not_allowed", "Open the WebSocket from a page of an allowed origin.")
+        403, "origin_not_allowed", "Ask from a page of an allowed origin, or from no page.")
 
     static func rateLimited(retryAfterSeconds: Int) -> APIError {
         APIError(

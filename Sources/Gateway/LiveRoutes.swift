@@ -65,7 +65,7 @@ extension Gateway {
         case .invalid(status: 405): throw .methodNotAllowed
         case .invalid: throw .malformedRequest
         }
-        let isAllowed = settings.origins.allowsHandshake(
+        let isAllowed = origins.allowsHandshake(
             from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
         guard isAllowed else { throw .originNotAllowed }
         try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))
