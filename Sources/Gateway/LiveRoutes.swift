@@ -49,9 +49,9 @@ extension Gateway {
         } catch {
             return exchange.send(error)
         }
-        var answer = Answer()
-        answer.caching = nil  // the stream says it itself
+        var answer = Answer(.eventStream, [])
         answer.vary = .caller
+        answer.fields.add("X-Accel-Buffering", "no")
         beginEvents(
             request: request, on: exchange.connection, poll: id, viewer: viewer,
             lastEventID: request.field("last-event-id")?.decimalInteger,
