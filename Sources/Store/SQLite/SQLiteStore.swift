@@ -1,5 +1,5 @@
 import CSQLite
-import Glibc
+import Threads
 
 /// Bounds of a SQLiteStore. A frame of the log is a page of 4 KiB.
 struct SQLiteSettings: Sendable {
@@ -94,11 +94,7 @@ package final class SQLiteStore: @unchecked Sendable {
         writer.close()
     }
 
-    package static let systemClock: @Sendable () -> Int64 = {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-    }
+    package static let systemClock: @Sendable () -> Int64 = Clock.unixMilliseconds
 
     // MARK: Transactions
 
