@@ -62,8 +62,8 @@ let package = Package(
         room("Threads"),
         room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
         room("Identity", ["Polls", "CLibcrypto"]),
-        room("Reactor", ["CReactor", "CWire"]),
-        room("Store", ["Polls", "CSQLite"]),
+        room("Reactor", ["CReactor", "CWire", "Threads"]),
+        room("Store", ["Polls", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         room(

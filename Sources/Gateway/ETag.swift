@@ -1,11 +1,17 @@
+import Polls
+
 /// Names one state of a resource (RFC 9110 §8.8.3).
 struct ETag: Equatable {
     /// With its quotes.
     let text: String
 
-    /// Of a poll at a revision.
-    /// - Parameter variant: tells representations of one revision apart.
-    init(revision: Int64, variant: StaticString = "") { text = "\"\(revision)\(variant)\"" }
+    /// Of a poll as `view` shows it: its revision there. One revision may be that of both views, as
+    /// long as nobody has voted since the last change, and yet only one of them has numbers.
+    /// - Parameter variant: tells representations of one view apart.
+    init(of poll: Poll, _ view: PollView, variant: StaticString = "") {
+        let hidden = view == .hidden ? "-hidden" : ""
+        text = "\"\(poll.revision(in: view))\(hidden)\(variant)\""
+    }
 
     /// Of bytes that change only with the program (FNV-1a, 64 bits).
     init(of bytes: [UInt8]) {

@@ -61,6 +61,9 @@ extension APIError {
         APIError(422, "invalid", message, field: field)
     }
 
+    static let invalidVoter = invalid(
+        field: "voter", message: "Give a name of 1 to 200 characters.")
+
     /// Of what the reactor refuses: the peer broke HTTP or ran into a limit.
     static func refused(status: Int) -> APIError {
         switch status {
@@ -87,7 +90,7 @@ extension APIError {
     static let forbidden = APIError(
         403, "forbidden", "Use the key that was shown when this was created.")
     static let originNotAllowed = APIError(
-        403, "origin_not_allowed", "Open the WebSocket from a page of an allowed origin.")
+        403, "origin_not_allowed", "Ask from a page of an allowed origin, or from no page.")
 
     static func rateLimited(retryAfterSeconds: Int) -> APIError {
         APIError(
@@ -129,6 +132,10 @@ extension APIError {
     static let commitUnknown = APIError(
         504, "commit_unknown",
         "Send the same again, which is safe: the storage did not answer in time.")
+    /// Of what a host asked for: a poll that is created again would be another one.
+    static let changeUnknown = APIError(
+        504, "commit_unknown",
+        "Look whether it was done before you send it again: the storage did not answer in time.")
 }
 
 // MARK: From the rooms behind
@@ -164,7 +171,7 @@ extension APIError {
         case .invalid(let invalid): of(invalid)
         case .overloaded: overloaded
         case .storageUnavailable: storageUnavailable
-        case .commitUnknown: commitUnknown
+        case .commitUnknown: changeUnknown
         }
     }
 

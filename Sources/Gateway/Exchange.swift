@@ -16,8 +16,12 @@ struct Exchange {
         self.gateway = gateway
         self.connection = connection
         sequence = request.sequence
-        permission = gateway.settings.origins.permission(
-            for: request.field("origin"), count: request.fieldCount("origin"))
+        // No page has any business with the operations.
+        permission =
+            request.listener == .operations
+            ? .none
+            : gateway.origins.permission(
+                for: request.field("origin"), count: request.fieldCount("origin"))
         isHandshake = request.handshake != .none
     }
 

@@ -10,6 +10,7 @@ package import Reactor
 /// is obeyed (`LiveMessages`), an inbox is emptied (`answer`, `hear`), and time passes (`tick`).
 package final class Gateway {
     package let settings: GatewaySettings
+    let origins: Origins
     let doors: Doors
     /// What the loops of a process have in common.
     let shared: Shared
@@ -42,6 +43,7 @@ package final class Gateway {
     package init(loopIndex: Int, settings: GatewaySettings, doors: Doors, shared: Shared) {
         self.loopIndex = UInt32(loopIndex)
         self.settings = settings
+        origins = Origins(allowed: settings.allowedOrigins, publicURL: settings.publicURL)
         self.doors = doors
         self.shared = shared
         boards = BoardTable(settings: settings)
@@ -49,7 +51,9 @@ package final class Gateway {
     }
 
     deinit {
-        // Topics and frames go before the loop that they belong to.
+        // Topics and frames go before the loop that they belong to, also those that answers which
+        // never came hold.
+        waiting = WaitingTable()
         boards = BoardTable(settings: settings)
         retiredTopics = RetiredTopics()
     }

@@ -7,7 +7,7 @@ package struct GatewaySettings: Sendable {
     /// Absolute links start with it, without a trailing slash; nil: from the Host header.
     package var publicURL: String?
     package var servesEcho = false
-    /// Of `/readyz`, `/metrics` and so on; on their own listener.
+    /// SHA-256 of the key that creating polls takes; nil: anybody creates polls.
     package var adminKeyHash: [UInt8]?
     /// Boards kept per loop, watched ones not counted.
     package var idleBoardCount = 4096

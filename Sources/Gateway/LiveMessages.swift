@@ -120,10 +120,7 @@ extension Gateway {
     private func voterName(_ root: JSONValue) throws -> String? {
         guard let value = root["voter"].ifPresent else { return nil }
         let name = try value.string
-        guard (1...200).contains(name.unicodeScalars.count) else {
-            throw LiveError(
-                error: .invalid(field: "voter", message: "Use 1 to 200 characters."))
-        }
+        guard VoteBody.isName(name) else { throw LiveError(error: .invalidVoter) }
         return name
     }
 

@@ -49,9 +49,9 @@ extension Gateway {
         } catch {
             return exchange.send(error)
         }
-        var answer = Answer()
-        answer.caching = nil  // the stream says it itself
+        var answer = Answer(.eventStream, [])
         answer.vary = .caller
+        answer.fields.add("X-Accel-Buffering", "no")
         beginEvents(
             request: request, on: exchange.connection, poll: id, viewer: viewer,
             lastEventID: request.field("last-event-id")?.decimalInteger,
@@ -65,7 +65,7 @@ extension Gateway {
         case .invalid(status: 405): throw .methodNotAllowed
         case .invalid: throw .malformedRequest
         }
-        let isAllowed = settings.origins.allowsHandshake(
+        let isAllowed = origins.allowsHandshake(
             from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
         guard isAllowed else { throw .originNotAllowed }
         try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))

@@ -40,20 +40,22 @@ extension Gateway {
     ) {
         let sequence = request.sequence
         let address = ClientAddress(request.peer)
-        if draining.isClosing {
-            return answer(.draining, to: connection, sequence: sequence)
-        }
+        let wantsBody = request.method != .head
         withBoard(id) { [unowned self] lookup in
             switch lookup {
+            // Asked here, since the walk that tells everybody may have passed while a board came.
+            case .board where draining.isClosing:
+                answer(.draining, to: connection, sequence: sequence)
             case .board(let board):
                 let head = Response(
-                    status: 200, fields: Self.eventStreamFields + fields,
-                    body: Array("retry: 2000\n\n".utf8))
+                    status: 200, fields: fields, body: Array("retry: 2000\n\n".utf8))
                 guard
                     loop.stream(
                         to: connection, sequence: sequence, head: head, framing: .untilClose,
                         ping: ": \n\n")
                 else { return answer(.overloaded, to: connection, sequence: sequence) }
+                // Nothing follows the head, so nothing would ever end it.
+                guard wantsBody else { return loop.endStream(connection) }
                 sockets.insert(connection, .eventStream, viewer: viewer)
                 countAddress(of: connection, address)
                 attach(connection, to: board, since: lastEventID)
@@ -79,8 +81,4 @@ extension Gateway {
         sockets.insert(connection, kind, viewer: viewer)
         return true
     }
-
-    private static let eventStreamFields = Array(
-        "Content-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
-            .utf8)
 }

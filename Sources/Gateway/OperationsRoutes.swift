@@ -23,6 +23,8 @@ extension Gateway {
 
     /// Answered before the drain begins; the process ends by itself afterwards.
     func drain(_ request: borrowing Request, _ exchange: Exchange) {
+        // Any page that the operator's browser has open could post here without being asked first.
+        if request.field("origin") != nil { return exchange.send(.originNotAllowed) }
         let seconds: Int?
         do {
             seconds = try Self.drainSeconds(Query(request.query))

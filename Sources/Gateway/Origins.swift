@@ -60,7 +60,3 @@ struct Origins {
         return String(url[..<path])
     }
 }
-
-extension GatewaySettings {
-    var origins: Origins { Origins(allowed: allowedOrigins, publicURL: publicURL) }
-}

@@ -70,7 +70,7 @@ extension Answer {
         self.init(json: json)
         caching = .revalidatedByCaller
         vary = .caller
-        etag = ETag(revision: poll.revision(in: view))
+        etag = ETag(of: poll, view)
     }
 
     /// The only answer that ever holds a host key.

@@ -61,10 +61,10 @@ extension Answer {
             var json = JSONWriter()
             json.writeResults(poll, view: view)
             self.init(json: json)
-            etag = ETag(revision: poll.revision(in: view))
+            etag = ETag(of: poll, view)
         case .csv:
             self.init(.csv, CSVWriter.results(of: poll, view: view))
-            etag = ETag(revision: poll.revision(in: view), variant: "-csv")
+            etag = ETag(of: poll, view, variant: "-csv")
         }
         caching = .revalidatedByCaller
         vary = [.accept, .caller]

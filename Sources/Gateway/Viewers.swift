@@ -1,12 +1,11 @@
-import Glibc
 package import Polls
+import Threads
 
 /// How many watch each poll, over all loops of the process. Each source counts for itself: loops
 /// now, and whatever brings other processes' numbers. Thread-safe.
 package final class ViewerCounts: @unchecked Sendable {
-    // `lock` guards `polls`. A pthread mutex, because ThreadSanitizer understands it. Bounded by the
-    // polls that are watched.
-    private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    // `monitor` guards `polls`, which are bounded by those that are watched.
+    private let monitor = Monitor()
     private var polls: [PollID: Counts] = [:]
 
     private struct Counts {
@@ -15,19 +14,14 @@ package final class ViewerCounts: @unchecked Sendable {
         var bySource: [Int32] = []
     }
 
-    package init() { pthread_mutex_init(lock, nil) }
-
-    deinit {
-        pthread_mutex_destroy(lock)
-        lock.deallocate()
-    }
+    package init() {}
 
     /// - Parameter source: a small number, each loop its own.
     /// - Returns: how many watch in all.
     @discardableResult
     package func set(_ count: Int, of poll: PollID, from source: Int) -> Int {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
+        monitor.lock()
+        defer { monitor.unlock() }
         var counts = polls.removeValue(forKey: poll) ?? Counts()
         while counts.bySource.count <= source { counts.bySource.append(0) }
         counts.total += count - Int(counts.bySource[source])
@@ -37,17 +31,11 @@ package final class ViewerCounts: @unchecked Sendable {
     }
 
     package func count(of poll: PollID) -> Int {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return polls[poll]?.total ?? 0
+        monitor.withLock { polls[poll]?.total ?? 0 }
     }
 
     /// Polls that somebody watches.
-    package var pollCount: Int {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return polls.count
-    }
+    package var pollCount: Int { monitor.withLock { polls.count } }
 }
 
 /// Once a second each watched board is visited: viewers are counted and told, and what nobody

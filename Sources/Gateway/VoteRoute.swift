@@ -5,12 +5,13 @@ import Reactor
 
 /// A ballot as it stands in the body of `POST /votes/`, before anybody knows whose it is.
 struct VoteBody: Equatable {
-    static let voterLimit = 200
-
     private(set) var pollID: PollID
     private(set) var optionIDs: [Int64]
-    /// The name that the voter gave; at most 200 characters.
+    /// The name that the voter gave.
     private(set) var voter: String?
+
+    /// 1 to 200 characters.
+    static func isName(_ text: String) -> Bool { (1...200).contains(text.unicodeScalars.count) }
 
     init(_ root: JSONValue) throws {
         let poll = try root["poll_id"].int64
@@ -52,9 +53,7 @@ struct VoteBody: Equatable {
         guard optionIDs.count <= Choices.optionLimit else {
             throw .invalid(field: "option_ids", message: "Name each option only once.")
         }
-        if let voter, !(1...Self.voterLimit).contains(voter.unicodeScalars.count) {
-            throw .invalid(field: "voter", message: "Give a name of 1 to 200 characters.")
-        }
+        if let voter, !Self.isName(voter) { throw .invalidVoter }
         guard let pollID = PollID(poll) else { throw .pollNotFound }
         self.pollID = pollID
         self.optionIDs = optionIDs

@@ -34,7 +34,7 @@ final class Server {
             now: Clock.unixMilliseconds)
         let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
-        budget = ConnectionBudget(connectionLimit: UInt32(connectionLimit))
+        budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
 
         store = try Server.openStore(configuration, migrates: configuration.migrates)
         ledger = Ledger(
@@ -121,21 +121,14 @@ final class Server {
             ["for_ms": "\(milliseconds)", "connections": "\(budget.connectionCount)"])
         switchboard.tellAll(.drain(delay: UInt32(delay), spread: UInt32(spread)))
 
-        while Clock.monotonicNanoseconds() < deadline {
-            let isEmpty =
-                Clock.monotonicNanoseconds() >= servesUntil && budget.connectionCount == 0
-            if isEmpty { break }
-            let turn = min(deadline, Clock.monotonicNanoseconds() + 20_000_000)
-            if shutdown.wait(isDraining: true, until: turn) == .stop {
-                log.warning(
-                    "stopping at once", ["connections": "\(budget.connectionCount)"])
-                logOutput.flush(until: Clock.monotonicNanoseconds() + 100_000_000)
-                Host.exitAtOnce()
-            }
+        wait(until: deadline) { [budget] in
+            Clock.monotonicNanoseconds() >= servesUntil && budget.connectionCount == 0
         }
         let cut = budget.connectionCount
         // A ballot whose socket is gone is committed all the same.
-        let settled = ledger.drain(until: max(deadline, Clock.monotonicNanoseconds() + 500_000_000))
+        let settled = wait(until: max(deadline, Clock.monotonicNanoseconds() + 500_000_000)) {
+            [ledger] in ledger.drain(until: Clock.monotonicNanoseconds())
+        }
         for loop in loops { loop.stop() }
         let answered = catalogue.drain(until: Clock.monotonicNanoseconds() + 500_000_000)
         if settled && answered { store.close() }
@@ -146,13 +139,33 @@ final class Server {
                 "connections_cut": "\(cut)", "ballots_settled": "\(settled)",
             ])
         logOutput.flush(until: Clock.monotonicNanoseconds() + 200_000_000)
+        // A thread that still waits for its store would wake a loop that is gone by then.
+        if !(settled && answered) { Host.exitAtOnce() }
+    }
+
+    /// Asks `isDone` every 20 ms until `deadline`; who is asked to stop a second time stops at once.
+    /// - Returns: whether it was done.
+    @discardableResult
+    private func wait(until deadline: Int64, for isDone: () -> Bool) -> Bool {
+        while !isDone() {
+            let now = Clock.monotonicNanoseconds()
+            if now >= deadline { return false }
+            let turn = min(deadline, now + 20_000_000)
+            if shutdown.wait(isDraining: true, until: turn) == .stop {
+                log.warning(
+                    "stopping at once", ["connections": "\(budget.connectionCount)"])
+                logOutput.flush(until: Clock.monotonicNanoseconds() + 100_000_000)
+                Host.exitAtOnce()
+            }
+        }
+        return true
     }
 
     // MARK: Parts
 
     static func openStore(_ configuration: Configuration, migrates: Bool) throws -> SQLiteStore {
         switch configuration.database {
-        case .sqlite(let path): try SQLiteStore(path: path)
+        case .sqlite(let path): try SQLiteStore(path: path, migrates: migrates)
         }
     }
 
@@ -173,11 +186,14 @@ final class Server {
         return (served, operations)
     }
 
-    /// What `pollstream check` finds: tries the store and the addresses, and lets go of them.
+    /// What `pollstream check` finds: looks at the store, tries the addresses, and changes nothing.
     static func problems(with configuration: Configuration) -> [String] {
         var problems: [String] = []
         do {
-            try openStore(configuration, migrates: false).close()
+            switch configuration.database {
+            case .sqlite(let path):
+                try SQLiteStore.check(path: path, migrates: configuration.migrates)
+            }
         } catch {
             problems.append("--database: \(error)")
         }

@@ -27,8 +27,9 @@ struct Setting: Sendable {
     }
 
     /// A setting that takes one value; of several, the last.
+    /// - Parameter isSecret: what was given is not repeated where it is wrong.
     private static func single(
-        _ name: String, _ value: String, standard: String, _ help: String,
+        _ name: String, _ value: String, standard: String, _ help: String, isSecret: Bool = false,
         _ apply: @escaping @Sendable (inout Configuration, String) throws(BadValue) -> Void
     ) -> Setting {
         Setting(name: name, value: value, standard: standard, help: help) {
@@ -37,7 +38,7 @@ struct Setting: Sendable {
             do throws(BadValue) {
                 try apply(&configuration, value)
             } catch {
-                throw BadValue("\"\(value)\" \(error.reason)")
+                throw isSecret ? error : BadValue("\"\(value)\" \(error.reason)")
             }
         }
     }
@@ -122,7 +123,8 @@ struct Setting: Sendable {
         },
         single(
             "admin-key", "psa_KEY", standard: "none: anybody creates polls",
-            "The key that creating polls takes. Better given as POLLSTREAM_ADMIN_KEY."
+            "The key that creating polls takes. Better given as POLLSTREAM_ADMIN_KEY.",
+            isSecret: true
         ) { (configuration, value) throws(BadValue) in
             guard value.hasPrefix("psa_"), value.utf8.count >= 20 else {
                 throw BadValue("is not a key; give psa_ and at least 16 characters")

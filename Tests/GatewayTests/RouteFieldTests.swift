@@ -64,7 +64,7 @@ struct RouteFieldTests {
     }
 
     @Test func `a tag is named by itself, by its weak form, in a list, and by all`() {
-        let tag = ETag(revision: 43)
+        let tag = ETag(of: makeRecord(7, revision: 43).poll, .everything)
         #expect(tag.text == "\"43\"")
         func isNamed(_ field: String) -> Bool { withBytes(field) { tag.isNamed(by: $0) } }
         for field in ["\"43\"", "W/\"43\"", "\"1\", \"43\"", "\"43\" ,\"2\"", "*", " * "] {
@@ -74,6 +74,16 @@ struct RouteFieldTests {
             "", "43", "\"", "W/\"", "*bad*", "\"0\", \"1\"", ",", "w/\"43\"", "\"43", "\"43-csv\"",
             "\"430\"", "\"4\",\"3\"",
         ] { #expect(!isNamed(field), "\(field)") }
+    }
+
+    @Test func `one revision has a tag for each of its views`() {
+        let poll = makeRecord(7, results: .afterVote, revision: 5).poll
+        #expect(poll.shownRevision == poll.tally.revision)
+        let tags = [
+            ETag(of: poll, .everything), ETag(of: poll, .hidden),
+            ETag(of: poll, .everything, variant: "-csv"), ETag(of: poll, .hidden, variant: "-csv"),
+        ]
+        #expect(Set(tags.map(\.text)).count == tags.count)
     }
 
     @Test func `the same file has the same tag, and another file another`() {

@@ -116,6 +116,22 @@ struct RouteServingTests {
         #expect(front.catalogue.drainRequests == [9, nil])
     }
 
+    @Test func `a page that the operator has open can neither drain nor read operations`() {
+        let front = front()
+        let page = ["Origin: https://a.example"]
+        #expect(front.send("POST", "/drain", page, operations: true).status == 403)
+        #expect(front.catalogue.drainRequests.isEmpty)
+        let metrics = front.send("GET", "/metrics", page, operations: true)
+        #expect(metrics.fields["access-control-allow-origin"] == nil)
+    }
+
+    @Test func `a stream that is asked for its head alone ends behind it`() {
+        let answer = front().send("HEAD", "/polls/7/events/")
+        #expect(answer.status == 200 && answer.body.isEmpty)
+        #expect(answer.fields["content-type"]?.hasPrefix("text/event-stream") == true)
+        #expect(answer.fields["cache-control"] == "no-store")
+    }
+
     @Test func `the page is locked down, has its files, and makes its visitor a voter`() throws {
         let front = front()
         let page = front.send("GET", "/")

@@ -89,6 +89,11 @@ struct ConfigurationTests {
         }
     }
 
+    @Test func `a wrong key is not repeated`() {
+        let found = problems(["admin-key": ["hunter2"]])
+        #expect(found.count == 1 && !found.joined().contains("hunter2"))
+    }
+
     @Test func `durations, sizes and rates are read in their units`() throws {
         #expect(try Value.milliseconds("250ms") == 250)
         #expect(try Value.milliseconds("2s") == 2_000)

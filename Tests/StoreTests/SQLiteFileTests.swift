@@ -268,4 +268,34 @@ struct SQLiteFileTests {
         }
         #expect(try test.store.settle([ballot]).outcomes[0].isStored)
     }
+
+    // MARK: Without migration
+
+    @Test func `a missing file stays missing where nothing may be migrated`() throws {
+        #expect(throws: StoreError.self) { try SQLiteStore(path: path, migrates: false) }
+        #expect(throws: StoreError.self) { try SQLiteStore.check(path: path, migrates: false) }
+        try SQLiteStore.check(path: path, migrates: true)
+        #expect(access(path, F_OK) != 0)
+    }
+
+    @Test func `an older schema is refused, and left, where nothing may be migrated`() throws {
+        try makeDatabase(ballotCount: 1)
+        let newer = SQLiteSchema(steps: SQLiteSchema.current.steps + ["CREATE TABLE t (a)"])
+        let before = try readFile(path)
+        let refusal = #expect(throws: StoreError.self) {
+            try SQLiteStore(
+                path: path, migrates: false, clock: SQLiteStore.systemClock, schema: newer,
+                settings: SQLiteSettings())
+        }
+        #expect("\(refusal!)".contains("run pollstream migrate"))
+        #expect(try readFile(path) == before)
+    }
+
+    @Test func `a check opens what serve would open, and holds it no longer`() throws {
+        try makeDatabase(ballotCount: 1)
+        try SQLiteStore.check(path: path, migrates: false)
+        let store = try SQLiteStore(path: path, migrates: false)
+        #expect(throws: StoreError.self) { try SQLiteStore.check(path: path, migrates: true) }
+        store.close()
+    }
 }

@@ -29,11 +29,12 @@ struct SQLiteFile: Sendable {
     }
 
     /// Looks the file over, makes or upgrades its tables, and turns on the write-ahead log.
-    func prepare(_ schema: SQLiteSchema) throws(StoreError) -> StoreKeys {
+    /// - Parameter migrates: else a file that is missing or has an older schema is refused.
+    func prepare(_ schema: SQLiteSchema, migrates: Bool) throws(StoreError) -> StoreKeys {
         try refuseLostDatabase()
         do throws(SQLiteFailure) {
             let connection = try SQLiteConnection(
-                path: path, access: .create, vfs: settings.vfs)
+                path: path, access: migrates ? .create : .write, vfs: settings.vfs)
             connection.leavesLogAtClose = true
             connection.setBusyTimeout(milliseconds: settings.busyMilliseconds)
             let version = try inspect(connection, schema)
@@ -41,7 +42,10 @@ struct SQLiteFile: Sendable {
                 throw .refused(
                     .unusable(reason: "\(path): no right to write to it"))
             }
-            if version < schema.version { try schema.upgrade(connection, from: version) }
+            if version < schema.version {
+                guard migrates else { throw .refused(outdated(version, schema)) }
+                try schema.upgrade(connection, from: version)
+            }
             guard try connection.text("PRAGMA journal_mode = WAL") == "wal" else {
                 throw .refused(
                     .unusable(reason: "\(path): the file system has no shared memory for it"))
@@ -50,6 +54,28 @@ struct SQLiteFile: Sendable {
         } catch {
             throw openError(error)
         }
+    }
+
+    /// Looks the file over and changes nothing.
+    /// - Parameter migrates: whether it may be missing or have an older schema.
+    func check(_ schema: SQLiteSchema, migrates: Bool) throws(StoreError) {
+        try refuseLostDatabase()
+        if migrates, Self.byteCount(path) ?? 0 == 0 { return }
+        do throws(SQLiteFailure) {
+            let connection = try SQLiteConnection(path: path, access: .write, vfs: settings.vfs)
+            connection.leavesLogAtClose = true
+            connection.setBusyTimeout(milliseconds: settings.busyMilliseconds)
+            let version = try inspect(connection, schema)
+            if version < schema.version, !migrates { throw .refused(outdated(version, schema)) }
+        } catch {
+            throw openError(error)
+        }
+    }
+
+    private func outdated(_ version: Int64, _ schema: SQLiteSchema) -> StoreError {
+        .unusable(
+            reason: "\(path): schema version \(version), older than \(schema.version); "
+                + "run pollstream migrate")
     }
 
     /// For the one writer. `synchronous` is FULL: a commit returns after its fsync.

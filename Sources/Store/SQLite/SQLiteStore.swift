@@ -1,5 +1,5 @@
 import CSQLite
-import Glibc
+import Threads
 
 /// Bounds of a SQLiteStore. A frame of the log is a page of 4 KiB.
 struct SQLiteSettings: Sendable {
@@ -37,26 +37,27 @@ package final class SQLiteStore: @unchecked Sendable {
 
     /// - Parameters:
     ///   - path: of the database file; it and `PATH.lock` are made where they are missing.
+    ///   - migrates: makes or upgrades the schema, and the file; else such a file is refused.
     ///   - clock: the database's clock, in Unix milliseconds.
     /// - Throws: `.unusable` where the file is not ours to use, which leaves it as it is;
     ///   `.unavailable` where it may work later.
     package convenience init(
-        path: String, clock: @escaping @Sendable () -> Int64 = SQLiteStore.systemClock
+        path: String, migrates: Bool = true,
+        clock: @escaping @Sendable () -> Int64 = SQLiteStore.systemClock
     ) throws(StoreError) {
-        try self.init(path: path, clock: clock, schema: .current, settings: SQLiteSettings())
+        try self.init(
+            path: path, migrates: migrates, clock: clock, schema: .current,
+            settings: SQLiteSettings())
     }
 
     init(
-        path: String, clock: @escaping @Sendable () -> Int64, schema: SQLiteSchema,
-        settings: SQLiteSettings
+        path: String, migrates: Bool = true, clock: @escaping @Sendable () -> Int64,
+        schema: SQLiteSchema, settings: SQLiteSettings
     ) throws(StoreError) {
-        guard sqlite3_libversion_number() >= 3_038_000 else {
-            throw .unusable(
-                reason: "SQLite \(String(cString: sqlite3_libversion())) is older than 3.38")
-        }
+        try Self.expectLibrary()
         let file = try SQLiteFile(path: path, settings: settings)
         lockFile = try LockFile(path: file.path + ".lock")
-        keys = try file.prepare(schema)
+        keys = try file.prepare(schema, migrates: migrates)
         writer = ConnectionPool(size: 1) { () throws(StoreError) in try file.openWriter() }
         reader = ConnectionPool(size: 1) { () throws(StoreError) in try file.openReader() }
         exports = ConnectionPool(size: 2) { () throws(StoreError) in try file.openReader() }
@@ -64,6 +65,23 @@ package final class SQLiteStore: @unchecked Sendable {
         self.settings = settings
         // What cannot be opened is said at the start, not by the first ballot.
         try writer.withConnection { (_) throws(StoreError) in }
+    }
+
+    /// Whether the file could be opened; it is left as it is, and not made where it is missing.
+    /// - Throws: as `init`.
+    package static func check(path: String, migrates: Bool) throws(StoreError) {
+        try expectLibrary()
+        let file = try SQLiteFile(path: path, settings: SQLiteSettings())
+        let lock = try LockFile(path: file.path + ".lock")
+        defer { extendLifetime(lock) }
+        try file.check(.current, migrates: migrates)
+    }
+
+    private static func expectLibrary() throws(StoreError) {
+        guard sqlite3_libversion_number() >= 3_038_000 else {
+            throw .unusable(
+                reason: "SQLite \(String(cString: sqlite3_libversion())) is older than 3.38")
+        }
     }
 
     deinit { close() }
@@ -76,11 +94,7 @@ package final class SQLiteStore: @unchecked Sendable {
         writer.close()
     }
 
-    package static let systemClock: @Sendable () -> Int64 = {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-    }
+    package static let systemClock: @Sendable () -> Int64 = Clock.unixMilliseconds
 
     // MARK: Transactions
 
