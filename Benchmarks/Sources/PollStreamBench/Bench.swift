@@ -5,6 +5,6 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pollstream-bench",
-        abstract: "Loads a PollStream gateway and reports what it costs, see TARGETS.md.",
+        abstract: "Loads a PollStream gateway and reports what it costs.",
         subcommands: [Fanout.self, Connect.self, Idle.self, Votes.self, Start.self])
 }

@@ -53,7 +53,7 @@ struct Ratio: Encodable {
     let figure: String
     let load: String
     let pairs: [Double]
-    /// What TARGETS.md asks for.
+    /// The target: RESULTS.md lists them.
     let target: String?
 
     /// Nil without pairs.
