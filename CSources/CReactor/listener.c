@@ -205,6 +205,22 @@ static uint16_t bound_port(int fd) {
                                     : ((struct sockaddr_in *)&bound)->sin_port);
 }
 
+int ps_loop_probe(ps_loop *loop, const char *address, uint16_t port) {
+    struct sockaddr_storage local;
+    socklen_t local_bytes;
+    if (!parse_address(&local, &local_bytes, address, port)) {
+        return ps_loop_fail(loop, "read the address", EINVAL);
+    }
+    int fd = socket(local.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return ps_loop_fail(loop, "socket", errno);
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    int error = bind(fd, (struct sockaddr *)&local, local_bytes) == 0 ? 0 : errno;
+    close(fd);
+    return error == 0 ? PS_OK : ps_loop_fail(loop, "bind", error);
+}
+
 int ps_loop_listen(ps_loop *loop, const char *address, uint16_t *port, ps_listener_kind kind) {
     struct sockaddr_storage local;
     socklen_t local_bytes;

@@ -22,6 +22,11 @@ final class LoopThread: @unchecked Sendable {
         statistics = loop.statistics
     }
 
+    /// Makes sure that no other process listens there.
+    func probe(_ address: ListenAddress) throws(ReactorError) {
+        if address.port != 0 { try loop.probe(address: address.host, port: address.port) }
+    }
+
     /// Before `start`. - Returns: the port, picked where `address` names none.
     func listen(_ address: ListenAddress, kind: ListenerKind) throws(ReactorError) -> UInt16 {
         try loop.listen(address: address.host, port: address.port, kind: kind)

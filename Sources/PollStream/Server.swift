@@ -176,11 +176,13 @@ final class Server {
     {
         var served: [ListenAddress] = []
         for var address in configuration.listen {
+            try loops[0].probe(address)
             for loop in loops { address.port = try loop.listen(address, kind: .publicAPI) }
             served.append(address)
         }
         var operations = configuration.operationsListen
         if let address = operations {
+            try loops[0].probe(address)
             operations?.port = try loops[0].listen(address, kind: .operations)
         }
         return (served, operations)
@@ -204,7 +206,7 @@ final class Server {
             do {
                 let probe = try Loop(
                     settings: configuration.loop, budget: budget, handler: DeafHandler())
-                _ = try probe.listen(address: address.host, port: address.port, kind: .publicAPI)
+                try probe.probe(address: address.host, port: address.port)
             } catch {
                 problems.append("\(option): \(error)")
             }

@@ -86,6 +86,16 @@ package final class Loop {
         return bound
     }
 
+    /// Makes sure, before the first loop listens, that no other process does: SO_REUSEPORT would let
+    /// both in.
+    package func probe(address: String, port: UInt16) throws(ReactorError) {
+        guard ps_loop_probe(handle, address, port) == PS_OK.rawValue else {
+            throw .system(
+                operation: "listen on \(address):\(port)",
+                reason: String(cString: ps_loop_error_text(handle)))
+        }
+    }
+
     /// Serves on the calling thread until `stop()`.
     package func run() { ps_loop_run(handle) }
 

@@ -153,6 +153,20 @@ def test_an_address_in_use_is_refused(start_gateway, tmp_path):
     assert address in done.stderr
 
 
+def test_the_address_of_another_gateway_is_refused_though_loops_share_theirs(
+    start_gateway, tmp_path
+):
+    gateway = start_gateway("--loops", "2")
+    address = gateway.url.removeprefix("http://")
+    done = run_to_end(
+        "serve", "--listen", address, "--ops-listen", "off",
+        "--database", f"sqlite:{tmp_path}/another.db",
+    )  # fmt: skip
+    assert done.returncode in (CONFIGURATION, DEPENDENCY)
+    assert address in done.stderr
+    assert gateway.get("/polls/").status_code == 200
+
+
 # Settings
 
 

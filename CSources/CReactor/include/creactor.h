@@ -134,6 +134,13 @@ int ps_loop_create(
  * Returns: PS_OK, or PS_SYSTEM with the reason in ps_loop_error_text. */
 int ps_loop_listen(ps_loop *loop, const char *address, uint16_t *port, ps_listener_kind kind);
 
+/* Whether nobody listens there yet. With SO_REUSEPORT a second process would be let in silently and
+ * share the connections, so the first loop asks before it listens.
+ *
+ * Thread:  any, before ps_loop_run.
+ * Returns: PS_OK, or PS_SYSTEM with the reason in ps_loop_error_text. */
+int ps_loop_probe(ps_loop *loop, const char *address, uint16_t port);
+
 /* The last error in words, with the call that failed. Valid until the next call on this loop. */
 const char *ps_loop_error_text(const ps_loop *loop);
 
