@@ -75,7 +75,8 @@ let package = Package(
         .executableTarget(
             name: "PollStream",
             dependencies: [
-                "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store", "Ledger",
+                "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store",
+                "Ledger",
                 "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
