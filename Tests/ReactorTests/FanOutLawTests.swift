@@ -93,7 +93,7 @@ extension ReactorTests {
                 let topics = server.run { server in
                     (0..<3).filter { server.topics[$0].has(id) }
                 }
-                for _ in 0..<500 {
+                for _ in 0..<3_000 {
                     take(viewers[index].client.readWaitingFrames(), &viewers[index])
                     if topics.allSatisfy({ viewers[index].seen["t\($0)"] == 1_000_000 }) { break }
                     usleep(10_000)
