@@ -130,7 +130,6 @@ struct ps_connection {
     };
     uint16_t peer_port;
     uint16_t subscription_count;
-    uint16_t close_code; /* for PS_DEADLINE_CLOSE_AFTER */
     uint16_t flags;
     uint8_t kind;  /* ps_connection_kind */
     uint8_t state; /* ps_connection_state */

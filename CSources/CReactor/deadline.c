@@ -129,9 +129,6 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
             ps_connection_doom(loop, connection);
         }
         break;
-    case PS_DEADLINE_CLOSE_AFTER:
-        ps_connection_begin_close(loop, connection, connection->close_code, "");
-        break;
     }
 }
 

@@ -2,7 +2,7 @@
  *
  * A connection's entry stands at or before the earliest of what it waits for:
  *
- *   `due`, by class    head, body, idle (HTTP); close; close_after
+ *   `due`, by class    head, body, idle (HTTP); close
  *   `ping_due`         WebSockets and streams
  *   outbox progress    + two ping periods, while something waits to be taken
  *
@@ -23,11 +23,10 @@ enum {
 
 typedef enum ps_deadline_class {
     PS_DEADLINE_NONE = 0,
-    PS_DEADLINE_HEAD,        /* 408 */
-    PS_DEADLINE_BODY,        /* 408 */
-    PS_DEADLINE_IDLE,        /* close without a word */
-    PS_DEADLINE_CLOSE,       /* the peer had its time: close */
-    PS_DEADLINE_CLOSE_AFTER, /* begin to close, with close_code */
+    PS_DEADLINE_HEAD,  /* 408 */
+    PS_DEADLINE_BODY,  /* 408 */
+    PS_DEADLINE_IDLE,  /* close without a word */
+    PS_DEADLINE_CLOSE, /* the peer had its time: close */
 } ps_deadline_class;
 
 struct ps_wheel {

@@ -33,7 +33,6 @@ void ps_loop_enter(ps_loop *loop) {
     }
 }
 
-
 static void on_restless(uv_idle_t *idle) {
     ps_loop_enter(idle->loop->data);
 }

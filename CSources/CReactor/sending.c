@@ -83,17 +83,6 @@ int ps_connection_close(ps_loop *loop, ps_connection_id id, uint16_t code, const
     return PS_OK;
 }
 
-int ps_connection_close_after(
-    ps_loop *loop, ps_connection_id id, uint32_t delay_ms, uint16_t code) {
-    ps_connection *connection = ps_connection_find(loop, id);
-    if (!connection) {
-        return PS_GONE;
-    }
-    connection->close_code = code;
-    ps_deadline_set(loop, connection, PS_DEADLINE_CLOSE_AFTER, delay_ms);
-    return PS_OK;
-}
-
 int ps_connection_kind_of(ps_loop *loop, ps_connection_id id) {
     const ps_connection *connection = ps_connection_find(loop, id);
     return connection ? connection->kind : PS_GONE;

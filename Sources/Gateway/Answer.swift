@@ -121,12 +121,16 @@ struct HeaderFields {
     /// - Parameter value: without control characters: nothing that a caller sent gets here unless
     ///   it was checked. One that does ends the process rather than split the answer.
     mutating func add(_ name: StaticString, _ value: String) {
-        precondition(
-            value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }, "a field value would split")
         name.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(contentsOf: [UInt8(ascii: ":"), UInt8(ascii: " ")])
+        bytes.append(UInt8(ascii: ":"))
+        bytes.append(UInt8(ascii: " "))
+        let start = bytes.count
         bytes.append(contentsOf: value.utf8)
-        bytes.append(contentsOf: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
+        // Looked at as bytes of an array, which is several times faster than those of a string.
+        precondition(
+            bytes[start...].allSatisfy { $0 >= 0x20 && $0 != 0x7f }, "a field value would split")
+        bytes.append(UInt8(ascii: "\r"))
+        bytes.append(UInt8(ascii: "\n"))
     }
 
     mutating func append(_ other: HeaderFields) { bytes.append(contentsOf: other.bytes) }

@@ -36,9 +36,9 @@ enum Bearer: Equatable {
     /// - Throws: `unauthorized` for a forged voter token, and for any other token: without a key for
     ///   JWTs nobody can check one.
     init(token: UnsafeRawBufferPointer, tokens: VoterTokenSigner) throws(APIError) {
-        if token.hasPrefix("psh_") {
+        if token.starts(with: HostKey.prefix.utf8) {
             self = .hostKey(hash: HostKey.hash(of: token))
-        } else if token.hasPrefix("psa_") {
+        } else if token.starts(with: AdminKey.prefix.utf8) {
             self = .adminKey(hash: AdminKey.hash(of: token))
         } else if let id = tokens.verify(token) {
             self = .voter(id)

@@ -10,27 +10,14 @@ package enum HostKey {
     /// SHA-256 of the key as presented, with its prefix. A hash without salt or rounds is enough
     /// for 256 random bits.
     package static func hash(of key: UnsafeRawBufferPointer) -> [UInt8] { SecretKey.hash(of: key) }
-
-    /// In constant time.
-    package static func matches(_ presented: UnsafeRawBufferPointer, hash: [UInt8]) -> Bool {
-        SecretKey.matches(presented, hash: hash)
-    }
 }
 
-/// What the operator holds: `psa_…`, given to the gateway in a file.
+/// What the operator holds: `psa_…`, given to the gateway at its start.
 package enum AdminKey {
     package static let prefix = "psa_"
 
-    /// `psa_` and 43 characters of base64url.
-    package static func generate() -> String { prefix + SecretKey.randomText() }
-
     /// SHA-256 of the key as presented, with its prefix.
     package static func hash(of key: UnsafeRawBufferPointer) -> [UInt8] { SecretKey.hash(of: key) }
-
-    /// In constant time.
-    package static func matches(_ presented: UnsafeRawBufferPointer, hash: [UInt8]) -> Bool {
-        SecretKey.matches(presented, hash: hash)
-    }
 }
 
 private enum SecretKey {
@@ -43,14 +30,6 @@ private enum SecretKey {
                 key.baseAddress, key.count, hash.baseAddress, &hashCount, EVP_sha256(), nil)
             precondition(isDone == 1 && hashCount == 32, "libcrypto has no SHA-256")
             count = 32
-        }
-    }
-
-    /// Hashes are compared, not keys: their length is fixed, so not even that of a key shows.
-    static func matches(_ presented: UnsafeRawBufferPointer, hash: [UInt8]) -> Bool {
-        let presentedHash = self.hash(of: presented)
-        return presentedHash.withUnsafeBytes { a in
-            hash.withUnsafeBytes { b in isEqualInConstantTime(a, b) }
         }
     }
 }

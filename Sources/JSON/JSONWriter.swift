@@ -91,12 +91,6 @@ package struct JSONWriter {
         if let unixMilliseconds { value(unixMilliseconds: unixMilliseconds) } else { null() }
     }
 
-    /// A member whose value is JSON already.
-    package mutating func member(_ name: StaticString, raw text: UnsafeRawBufferPointer) {
-        self.name(name)
-        raw(text)
-    }
-
     // MARK: Values
 
     package mutating func value(_ string: String) {

@@ -4,7 +4,6 @@ import Telemetry
 /// The loops' part of `/metrics`: each counts for itself without a lock, and a scrape adds up.
 struct LoopMetrics: Sendable {
     let readers: [StatisticsReader]
-    let budget: ConnectionBudget
 
     func write(to text: inout MetricsText) {
         let loops = readers.map { $0.read() }

@@ -81,7 +81,7 @@ final class Server {
                 { text in
                     text.info("pollstream_build_info", "Version.", [("version", Version.current)])
                 },
-                LoopMetrics(readers: loops.map(\.statistics), budget: budget).write,
+                LoopMetrics(readers: loops.map(\.statistics)).write,
                 ledger.write, catalogue.write, logOutput.write,
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))

@@ -126,7 +126,7 @@ struct Setting: Sendable {
             "The key that creating polls takes. Better given as POLLSTREAM_ADMIN_KEY.",
             isSecret: true
         ) { (configuration, value) throws(BadValue) in
-            guard value.hasPrefix("psa_"), value.utf8.count >= 20 else {
+            guard value.hasPrefix(AdminKey.prefix), value.utf8.count >= 20 else {
                 throw BadValue("is not a key; give psa_ and at least 16 characters")
             }
             configuration.gateway.adminKeyHash = value.hashed(by: AdminKey.hash(of:))

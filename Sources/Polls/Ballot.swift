@@ -60,7 +60,12 @@ package struct BallotKey: Hashable, Sendable, Comparable {
         self.low = low
     }
 
-    package static func < (a: BallotKey, b: BallotKey) -> Bool {
+    // Both inlinable: a store sorts and compares them by the thousand, across the module's border.
+    @inlinable package static func == (a: BallotKey, b: BallotKey) -> Bool {
+        a.high == b.high && a.low == b.low
+    }
+
+    @inlinable package static func < (a: BallotKey, b: BallotKey) -> Bool {
         a.high != b.high ? a.high < b.high : a.low < b.low
     }
 }

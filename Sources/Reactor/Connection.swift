@@ -131,12 +131,6 @@ extension Loop {
         _ = ps_connection_close(handle, connection.rawValue, code, reason)  // gone is closed
     }
 
-    package func close(
-        _ connection: ConnectionID, afterMilliseconds delay: UInt32, code: UInt16
-    ) {
-        _ = ps_connection_close_after(handle, connection.rawValue, delay, code)  // gone is closed
-    }
-
     package enum ConnectionKind { case http, webSocket, stream }
 
     /// nil where it is gone.

@@ -19,16 +19,6 @@ package final class Inbox<Element: Sendable>: @unchecked Sendable {
         if wasEmpty { waker.wake() }
     }
 
-    /// Any thread. One lock and at most one wake-up for all of them.
-    package func append(contentsOf batch: some Collection<Element>) {
-        if batch.isEmpty { return }
-        monitor.lock()
-        let wasEmpty = elements.isEmpty
-        elements.append(contentsOf: batch)
-        monitor.unlock()
-        if wasEmpty { waker.wake() }
-    }
-
     /// Takes everything, in order. `spare` comes back empty and keeps its storage for the next time.
     package func drain(into spare: inout [Element]) {
         spare.removeAll(keepingCapacity: true)

@@ -2,8 +2,6 @@
 /// (https://prometheus.io/docs/instrumenting/exposition_formats/). Names carry their base unit, and
 /// totals end in `_total`.
 package struct MetricsText: Sendable {
-    package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-
     package private(set) var bytes: [UInt8] = []
 
     package init() {}

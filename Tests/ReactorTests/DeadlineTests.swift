@@ -89,19 +89,5 @@ extension ReactorTests {
             #expect(server.statistics.read().slowCloses == 1)
             #expect(client.isClosed())
         }
-
-        @Test func `a delayed close comes with its code`() throws {
-            let server = try TestServer()
-            defer { server.stop() }
-            let client = TestClient(webSocket: "/ws", port: server.port)
-            server.run { server in
-                server.withLoop {
-                    $0.close(server.sockets[0], afterMilliseconds: 300, code: 1001)
-                }
-            }
-            client.send(TestClient.text("meanwhile"))
-            #expect(client.readFrame()?.text == "meanwhile")
-            #expect(client.readFrame()?.closeCode == 1001)
-        }
     }
 }

@@ -161,7 +161,7 @@ void ps_loop_wake(ps_loop *loop);
 void ps_loop_destroy(ps_loop *loop);
 
 /* Stops accepting on the public listeners (closes them); HTTP connections close after what they
- * have in flight. WebSockets and streams stay, for ps_connection_close_after. */
+ * have in flight. WebSockets and streams stay until they are closed one by one. */
 void ps_loop_begin_drain(ps_loop *loop);
 
 /* The next open connection at or after slot `*cursor` (0 at first), which moves past it; 0 at the
@@ -236,10 +236,6 @@ int ps_connection_send_frame(ps_loop *loop, ps_connection_id id, ps_frame *frame
  * outbox is sent. */
 int ps_connection_close(ps_loop *loop, ps_connection_id id, uint16_t code, const char *reason);
 
-/* As close, when `delay_ms` have passed. */
-int ps_connection_close_after(
-    ps_loop *loop, ps_connection_id id, uint32_t delay_ms, uint16_t code);
-
 /* PS_KIND_…, or PS_GONE. */
 int ps_connection_kind_of(ps_loop *loop, ps_connection_id id);
 
@@ -271,8 +267,9 @@ size_t ps_frame_bytes(const ps_frame *frame);
  *   viewers  newest wins, rides with the next sweep
  *
  * One write carries what a subscriber is owed: tally and state in the order in which they were
- * published, then viewers; for a connection with several topics due, all of them. A blocked subscriber holds at most the rest of
- * one write; what it misses meanwhile is told by its counters alone. */
+ * published, then viewers; for a connection with several topics due, all of them. A blocked
+ * subscriber holds at most the rest of one write; what it misses meanwhile is told by its counters
+ * alone. */
 
 /* Ownership: caller, until destroy. Returns: NULL without memory. */
 ps_topic *ps_topic_create(ps_loop *loop);
