@@ -23,7 +23,7 @@ extension Gateway {
         do {
             reference = try self.reference(root["ref"])
             guard allowsMessage(from: connection) else { throw LiveError(error: .rateLimited) }
-            switch try? root["type"].string {
+            switch try root["type"].string {
             case "vote":
                 try vote(root, message, from: connection, reference)
             case "subscribe":
