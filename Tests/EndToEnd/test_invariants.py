@@ -161,7 +161,7 @@ def test_a_poll_closed_during_votes_counts_what_it_stored_and_never_changes(star
 
 
 def test_a_follower_that_reconnects_never_sees_the_past(start_gateway):
-    gateway = start_gateway()
+    gateway = start_gateway("--drain", "2s")
     poll = gateway.create_poll()
     follower = Follower(gateway, poll)
     total = 0
