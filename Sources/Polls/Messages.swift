@@ -73,14 +73,19 @@ package struct Audit: Sendable, Equatable {
     /// Counted from the ballots, in the same statement.
     package var ballots: Int64
     package var counts: [Int64]
+    /// When retention had removed the ballots and kept the tally, Unix milliseconds; nil before.
+    package var emptiedAt: Int64?
 
-    package init(tally: Tally, ballots: Int64, counts: [Int64]) {
+    package init(tally: Tally, ballots: Int64, counts: [Int64], emptiedAt: Int64? = nil) {
         self.tally = tally
         self.ballots = ballots
         self.counts = counts
+        self.emptiedAt = emptiedAt
     }
 
-    package var isConsistent: Bool { tally.ballots == ballots && tally.counts == counts }
+    package var isConsistent: Bool {
+        emptiedAt != nil || tally.ballots == ballots && tally.counts == counts
+    }
 }
 
 /// A row of an export.

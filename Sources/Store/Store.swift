@@ -68,6 +68,17 @@ package protocol ExportStore: AnyObject {
         throws(StoreError) -> [StoredBallot]
 }
 
+/// What is taken away when a poll has been over for long. Small steps, so that nobody waits for them.
+package protocol RetentionStore: AnyObject {
+    /// Takes the voters' texts from ballots of polls that closed `age` milliseconds ago or earlier,
+    /// at most `limit` a call; whoever voted stays unknown, and cannot vote twice all the same.
+    /// - Returns: 0 when nothing is left to do.
+    func blankVoters(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int
+
+    /// Removes such ballots, and keeps the tallies.
+    func removeBallots(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int
+}
+
 package struct Settlement: Sendable, Equatable {
     package var outcomes: [BallotOutcome]
     package var tallies: [Tally]

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Says "this database is taken" for as long as the object lives; the kernel takes the lock away
+/// Says "this database is taken" until it is released, or the object goes; the kernel takes the lock away
 /// when the process ends, however it ends. A file of its own: SQLite's locks on the database would
 /// be lost if this process opened and closed it behind SQLite's back (POSIX advisory locks).
 final class LockFile: Sendable {
@@ -25,5 +25,7 @@ final class LockFile: Sendable {
 
     /// The file stays: were it removed, a gateway that had opened it before and one that makes it
     /// anew would both hold "the" lock.
+    func release() { flock(descriptor, LOCK_UN) }
+
     deinit { Glibc.close(descriptor) }
 }

@@ -82,7 +82,12 @@ struct SQLiteSchema: Sendable {
             voter TEXT NOT NULL,
             cast_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
+        """,
         """
+        -- When retention had taken the voters' texts, and when the ballots.
+        ALTER TABLE tallies ADD COLUMN blanked_at INTEGER;
+        ALTER TABLE tallies ADD COLUMN emptied_at INTEGER;
+        """,
     ])
 
     /// Brings the file from its version to ours in one transaction: all of it or nothing.

@@ -65,7 +65,7 @@ extension SQLiteStore: ExportStore {
         try export { (connection) throws(SQLiteFailure) in
             let find = try connection.statement(
                 """
-                SELECT t.revision, t.ballots, t.counts, b.choices
+                SELECT t.revision, t.ballots, t.counts, b.choices, t.emptied_at
                 FROM tallies t LEFT JOIN ballots b ON b.key BETWEEN ?2 AND ?3
                 WHERE t.poll_id = ?1 AND t.deleted_at IS NULL
                 """)
@@ -80,7 +80,9 @@ extension SQLiteStore: ExportStore {
                 if audit == nil {
                     let tally = try row.tally(
                         of: id, revision: 0, ballots: 1, counts: 2, at: clock())
-                    audit = Audit(tally: tally, ballots: 0, counts: [])
+                    audit = Audit(
+                        tally: tally, ballots: 0, counts: [],
+                        emptiedAt: row.optionalInteger(4))
                 }
                 if let choices = row.optionalInteger(3) {
                     ballots += 1

@@ -87,11 +87,12 @@ package final class SQLiteStore: @unchecked Sendable {
     deinit { close() }
 
     /// Waits for what is under way; everything later throws `.unavailable`. The writer goes last:
-    /// it copies the log into the database. Idempotent.
+    /// it copies the log into the database. Then another gateway may have the file. Idempotent.
     package func close() {
         exports.close()
         reader.close()
         writer.close()
+        lockFile.release()
     }
 
     package static let systemClock: @Sendable () -> Int64 = Clock.unixMilliseconds
