@@ -47,6 +47,9 @@ let package = Package(
             name: "CSQLite", path: "CSources/CSQLite", pkgConfig: "sqlite3",
             providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
+            name: "CLibpq", path: "CSources/CLibpq", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
             name: "CLibcrypto", path: "CSources/CLibcrypto", pkgConfig: "libcrypto",
             providers: [.apt(["libssl-dev"])]),
 
@@ -63,7 +66,7 @@ let package = Package(
         room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
         room("Identity", ["Polls", "CLibcrypto"]),
         room("Reactor", ["CReactor", "CWire", "Threads"]),
-        room("Store", ["Polls", "CSQLite", "Threads"]),
+        room("Store", ["Polls", "CLibpq", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         room(
@@ -98,7 +101,8 @@ let package = Package(
         .executableTarget(
             name: "StoreChild", dependencies: ["Polls", "Store"], path: "Tests/StoreChild",
             swiftSettings: swiftSettings),
-        tests(of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild"]),
+        .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
+        tests(of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),
     ],
     cLanguageStandard: .gnu17
 )

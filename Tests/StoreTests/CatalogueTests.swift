@@ -4,25 +4,13 @@ import Testing
 @testable import Store
 
 struct CatalogueTests {
-    private let test: TestStore
-    private var store: SQLiteStore { test.store }
-
-    init() throws { test = try TestStore() }
-
-    private func change(
-        title: String? = nil, results: ResultsVisibility? = nil, endTime: Int64?? = nil,
-        options: [String]? = nil
-    ) throws -> PollChange {
-        try PollChange(
-            title: title, description: nil, results: results, endTime: endTime, options: options,
-            now: test.clock.now)
-    }
-
     // MARK: Creating and reading
 
-    @Test func `a poll is read as it was created`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a poll is read as it was created`(on backend: Backend) throws {
+        let test = try TestStore(backend)
         let start = test.clock.now + 1000
-        let created = try store.create(
+        let created = try test.store.create(
             test.draft {
                 $0.title = "Größe? 🗳️"
                 $0.description = "Words."
@@ -47,19 +35,24 @@ struct CatalogueTests {
         #expect(poll.tally.counts == [0, 0, 0] && poll.tally.ballots == 0)
         #expect(poll.tally.revision == poll.shownRevision && poll.tally.at == test.clock.now)
         #expect(created.hostKeyHash == [7, 0, 7])
-        #expect(try store.read([poll.id]) == [created])
-        #expect(try store.find(joinCode: "ABC234") == created)
+        #expect(try test.store.read([poll.id]) == [created])
+        #expect(try test.store.find(joinCode: "ABC234") == created)
         try test.reopen()
-        #expect(try store.read([poll.id]) == [created])
+        #expect(try test.store.read([poll.id]) == [created])
     }
 
-    @Test func `a start in the past opens at once`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a start in the past opens at once`(on backend: Backend) throws {
+        let test = try TestStore(backend)
         #expect(try test.createPoll { $0.startsAt = test.clock.now }.state == .open)
         #expect(try test.createPoll().state == .open)
         #expect(try test.createPoll { $0.startsAt = test.clock.now + 1 }.state == .scheduled)
     }
 
-    @Test func `reading keeps the order asked for, with gaps and repeats`() throws {
+    @Test(arguments: Backend.allCases)
+    func `reading keeps the order asked for, with gaps and repeats`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let polls = try (0..<3).map { _ in try test.createPoll() }
         let missing = try #require(PollID(999))
         let ids = [polls[2].id, missing, polls[0].id, polls[2].id]
@@ -68,7 +61,10 @@ struct CatalogueTests {
         #expect(try store.find(joinCode: "NONE") == nil)
     }
 
-    @Test func `a join code belongs to one poll`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a join code belongs to one poll`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         _ = try store.create(test.draft(), hostKeyHash: [], joinCode: "SAME")
         #expect(throws: StoreError.joinCodeTaken) {
             try store.create(test.draft(), hostKeyHash: [], joinCode: "SAME")
@@ -76,7 +72,10 @@ struct CatalogueTests {
         #expect(try store.list(.all, page: 1, pageSize: 9).count == 1, "nothing half made")
     }
 
-    @Test func `ids of deleted polls and options never come back`() throws {
+    @Test(arguments: Backend.allCases)
+    func `ids of deleted polls and options never come back`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let deleted = try test.createPoll()
         _ = try store.delete(deleted.id)
         let next = try test.createPoll()
@@ -84,7 +83,10 @@ struct CatalogueTests {
         #expect(next.options[0].id > deleted.options[1].id)
     }
 
-    @Test func `a list shows a state, newest first, and counts exactly`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a list shows a state, newest first, and counts exactly`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         var ids: [PollFilter: [PollID]] = [:]
         for number in 0..<30 {
             let filter: PollFilter = [.open, .scheduled, .closed][number % 3]
@@ -111,6 +113,7 @@ struct CatalogueTests {
 
     @Test(arguments: [PollFilter.open, .scheduled, .closed])
     func `a list by state reads an index, not the table`(filter: PollFilter) throws {
+        let test = try TestStore()
         let condition = SQLiteStore.condition(filter)
         let plan = try withDatabase(test.path) { database in
             var plan = ""
@@ -126,28 +129,34 @@ struct CatalogueTests {
 
     // MARK: Changing
 
-    @Test func `a change shows everybody a higher revision`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a change shows everybody a higher revision`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         _ = try store.settle([test.ballot(1, in: poll, for: 0)])
         test.clock.now += 10
         let end = test.clock.now + 9
         let changed = try store.change(
-            poll.id, change(title: "Dinner?", results: .afterClose, endTime: .some(end))
+            poll.id, test.change(title: "Dinner?", results: .afterClose, endTime: .some(end))
         ).poll
         #expect(changed.title == "Dinner?" && changed.results == .afterClose)
         #expect(changed.endTime == end && changed.edition == 0)
         #expect(changed.options == poll.options && changed.tally.counts == [1, 0])
         #expect(changed.tally.revision == test.clock.now)
         #expect(changed.shownRevision == changed.tally.revision)
-        let without = try store.change(poll.id, change(endTime: .some(nil))).poll
+        let without = try store.change(poll.id, test.change(endTime: .some(nil))).poll
         #expect(without.endTime == nil)
         #expect(without.tally.revision == changed.tally.revision + 1)
     }
 
-    @Test func `options change before the first ballot, at a new edition`() throws {
+    @Test(arguments: Backend.allCases)
+    func `options change before the first ballot, at a new edition`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.kind = .multiple }
         let old = test.ballot(1, in: poll, for: 1)
-        let changed = try store.change(poll.id, change(options: ["a", "b", "c"])).poll
+        let changed = try store.change(poll.id, test.change(options: ["a", "b", "c"])).poll
         #expect(changed.edition == poll.edition + 1 && changed.maxChoices == 3)
         #expect(changed.options.map(\.text) == ["a", "b", "c"])
         #expect(Set(changed.options.map(\.id)).isDisjoint(with: poll.options.map(\.id)))
@@ -155,39 +164,47 @@ struct CatalogueTests {
         #expect(try store.settle([old]).outcomes == [.rejected(.optionsChanged)])
         #expect(try store.settle([test.ballot(1, in: changed, for: 2)]).outcomes[0].isStored)
         #expect(throws: StoreError.hasBallots) {
-            try store.change(poll.id, change(title: "x", options: ["a", "b"]))
+            try store.change(poll.id, test.change(title: "x", options: ["a", "b"]))
         }
         #expect(try test.poll(poll.id)?.title == "Lunch?", "all of a change or nothing")
         #expect(
-            try store.change(poll.id, change(options: ["a", "b", "c"])).poll.edition
+            try store.change(poll.id, test.change(options: ["a", "b", "c"])).poll.edition
                 == changed.edition, "the same options are no change of options")
     }
 
-    @Test func `an extended end competes with the end itself`() throws {
+    @Test(arguments: Backend.allCases)
+    func `an extended end competes with the end itself`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let end = test.clock.now + 1000
         let first = try test.createPoll { $0.endTime = end }
         let second = try test.createPoll { $0.endTime = end }
         test.clock.now = end - 1
-        _ = try store.change(first.id, change(endTime: .some(end + 1000)))
-        let late = try change(endTime: .some(end + 1000))
+        _ = try store.change(first.id, test.change(endTime: .some(end + 1000)))
+        let late = try test.change(endTime: .some(end + 1000))
         test.clock.now = end
         #expect(throws: StoreError.pollClosed) { try store.change(second.id, late) }
         #expect(try store.settle([test.ballot(1, in: first, for: 0)]).outcomes[0].isStored)
         #expect(try store.makeDueTransitions(limit: 9).map(\.0.poll.id) == [second.id])
     }
 
-    @Test func `what cannot be changed is told apart`() throws {
+    @Test(arguments: Backend.allCases)
+    func `what cannot be changed is told apart`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let closed = try test.createPoll()
         _ = try store.close(closed.id)
         #expect(throws: StoreError.pollClosed) {
-            try store.change(closed.id, change(title: "x"))
+            try store.change(closed.id, test.change(title: "x"))
         }
         let scheduled = try test.createPoll { $0.startsAt = test.clock.now + 100 }
         #expect(throws: StoreError.endBeforeStart) {
-            try store.change(scheduled.id, change(endTime: .some(test.clock.now + 100)))
+            try store.change(scheduled.id, test.change(endTime: .some(test.clock.now + 100)))
         }
         let missing = try #require(PollID(999))
-        #expect(throws: StoreError.pollNotFound) { try store.change(missing, change(title: "x")) }
+        #expect(throws: StoreError.pollNotFound) {
+            try store.change(missing, test.change(title: "x"))
+        }
         #expect(throws: StoreError.pollNotFound) { try store.open(missing) }
         #expect(throws: StoreError.pollNotFound) { try store.close(missing) }
         #expect(throws: StoreError.pollNotFound) { try store.delete(missing) }
@@ -196,7 +213,10 @@ struct CatalogueTests {
 
     // MARK: Opening, closing, deleting
 
-    @Test func `opening sets the start to now, once`() throws {
+    @Test(arguments: Backend.allCases)
+    func `opening sets the start to now, once`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.startsAt = test.clock.now + 1000 }
         test.clock.now += 10
         let (opened, changed) = try store.open(poll.id)
@@ -210,7 +230,10 @@ struct CatalogueTests {
         #expect(try store.settle([test.ballot(1, in: poll, for: 0)]).outcomes[0].isStored)
     }
 
-    @Test func `a poll that is closed or past its end does not open`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a poll that is closed or past its end does not open`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let closed = try test.createPoll()
         _ = try store.close(closed.id)
         #expect(throws: StoreError.pollClosed) { try store.open(closed.id) }
@@ -222,7 +245,10 @@ struct CatalogueTests {
         #expect(throws: StoreError.pollClosed) { try store.open(past.id) }
     }
 
-    @Test func `the final tally never changes`() throws {
+    @Test(arguments: Backend.allCases)
+    func `the final tally never changes`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         let ballots = try store.settle([test.ballot(1, in: poll, for: 0)]).tallies[0]
         let (final, changed) = try store.close(poll.id)
@@ -241,10 +267,11 @@ struct CatalogueTests {
         #expect(try store.makeDueTransitions(limit: 9).isEmpty)
     }
 
-    @Test func `a deleted poll leaves nothing, at a revision above all that was shown`() throws {
-        var settings = SQLiteSettings()
-        settings.deleteSlice = 10
-        let test = try TestStore(settings)
+    @Test(arguments: Backend.allCases)
+    func `a deleted poll leaves nothing, at a revision above all that was shown`(
+        on backend: Backend
+    ) throws {
+        let test = try TestStore(backend, deleteSlice: 10)
         let store = test.store
         let kept = try test.createPoll()
         let poll = try test.createPoll()
@@ -259,25 +286,22 @@ struct CatalogueTests {
         #expect(
             try store.settle([test.ballot(99, in: poll, for: 0)]).outcomes
                 == [.rejected(.pollNotFound)])
-        let rows = try withDatabase(test.path) {
-            try $0.integer("SELECT count(*) FROM ballots") * 1_000_000
-                + $0.integer("SELECT count(*) FROM tallies") * 1000
-                + $0.integer("SELECT count(*) FROM options")
-        }
+        let rows = try test.integer(
+            """
+            SELECT (SELECT count(*) FROM ballots) * 1000000 + (SELECT count(*) FROM tallies) * 1000
+                + (SELECT count(*) FROM options)
+            """)
         #expect(rows == 1_001_002, "the other poll's alone")
         try test.expectConsistent(kept.id)
     }
 
-    @Test func `what a delete left behind is removed as due work`() throws {
-        var settings = SQLiteSettings()
-        settings.deleteSlice = 10
-        let test = try TestStore(settings)
+    @Test(arguments: Backend.allCases)
+    func `what a delete left behind is removed as due work`(on backend: Backend) throws {
+        let test = try TestStore(backend, deleteSlice: 10)
         let poll = try test.createPoll()
         _ = try test.store.settle((0..<35).map { test.ballot($0, in: poll, for: 0) })
         // As a process leaves it that dies after the first transaction.
-        try withDatabase(test.path) {
-            try $0.execute("UPDATE tallies SET deleted_at = 1, closed_at = 1; DELETE FROM polls")
-        }
+        try test.execute("UPDATE tallies SET deleted_at = 1, closed_at = 1; DELETE FROM polls")
         #expect(try test.poll(poll.id) == nil)
         #expect(try test.store.list(.all, page: 1, pageSize: 9).count == 0)
         #expect(try test.store.list(.closed, page: 1, pageSize: 9).count == 0)
@@ -289,10 +313,13 @@ struct CatalogueTests {
             calls += 1
         }
         #expect(calls == 4, "a slice a call")
-        #expect(try withDatabase(test.path) { try $0.integer("SELECT count(*) FROM ballots") } == 0)
+        #expect(try test.integer("SELECT count(*) FROM ballots") == 0)
     }
 
-    @Test func `a voter's ballot is found`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a voter's ballot is found`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         let ballot = test.ballot(1, in: poll, for: 0)
         #expect(try !store.hasBallot(ballot.key))
@@ -302,6 +329,8 @@ struct CatalogueTests {
     }
 
     @Test func `after the close of the store everything is unavailable`() throws {
+        let test = try TestStore()
+        let store = test.sqlite
         let poll = try test.createPoll()
         store.close()
         store.close()

@@ -7,7 +7,7 @@ import Testing
 struct ConcurrencyTests {
     @Test func `closes and changes beside settling never change a final tally`() async throws {
         let test = try TestStore()
-        let store = test.store
+        let store = test.sqlite
         let polls = try (0..<6).map { _ in try test.createPoll { $0.allowsChange = true } }
         let batches = (0..<60).map { number in
             (0..<50).map { index in
@@ -63,7 +63,7 @@ struct ConcurrencyTests {
 
     @Test func `a close waits for one batch, not for all`() async throws {
         let test = try TestStore()
-        let store = test.store
+        let store = test.sqlite
         let poll = try test.createPoll()
         let other = try test.createPoll()
         let isClosed = Flag()
@@ -90,8 +90,8 @@ struct ConcurrencyTests {
         var settings = SQLiteSettings()
         settings.checkpointFrames = 50
         settings.restartFrames = 200
-        let test = try TestStore(settings)
-        let (store, path) = (test.store, test.path)
+        let test = try TestStore(.sqlite, settings)
+        let (store, path) = (test.sqlite, test.path)
         let poll = try test.createPoll()
         let batches = (0..<200).map { number in
             (0..<40).map { test.ballot(number * 40 + $0, in: poll, for: 0) }
@@ -125,19 +125,19 @@ struct ConcurrencyTests {
         var settings = SQLiteSettings()
         settings.checkpointFrames = 20
         settings.restartFrames = 40
-        let test = try TestStore(settings)
+        let test = try TestStore(.sqlite, settings)
         let poll = try test.createPoll()
         try withDatabase(test.path) { other in
             try other.execute("BEGIN; SELECT * FROM polls")
             for number in 0..<60 {
-                _ = try test.store.settle(
+                _ = try test.sqlite.settle(
                     (0..<20).map { test.ballot(number * 20 + $0, in: poll, for: 0) })
             }
             #expect(try other.integer("SELECT ballots FROM tallies") == 0, "its own snapshot")
             try other.execute("COMMIT")
         }
         for voter in 5000..<5040 {
-            _ = try test.store.settle([test.ballot(voter, in: poll, for: 0)])
+            _ = try test.sqlite.settle([test.ballot(voter, in: poll, for: 0)])
         }
         var status = stat()
         stat(test.path + "-wal", &status)

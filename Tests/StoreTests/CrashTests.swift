@@ -12,7 +12,7 @@ struct CrashTests {
         var firstVoter: UInt64 = 1
         var generator = SeededGenerator(seed: 2026)
         for _ in 0..<12 {
-            try test.letGo()
+            test.sqlite.close()
             let batches = Int.random(in: 1...60, using: &generator)
             let lastAnswered = try killChild(
                 after: batches, path: test.path, poll: poll.id, firstVoter: firstVoter)
@@ -26,7 +26,7 @@ struct CrashTests {
             let next = lastAnswered + 1
             #expect([lastAnswered, lastAnswered + next % 97 + 1].contains(stored), "half a batch")
             #expect(
-                try test.store.hasBallot(
+                try test.sqlite.hasBallot(
                     BallotKey(poll: poll.id, voter: VoterKey(high: 0, low: stored))))
             try test.expectConsistent(poll.id)
             firstVoter = stored + 1

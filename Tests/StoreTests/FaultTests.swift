@@ -48,7 +48,7 @@ struct FaultTests {
     }
 
     private func run(_ fault: Fault, on disk: OpaquePointer, _ settings: SQLiteSettings) throws {
-        let test = try TestStore(settings)
+        let test = try TestStore(.sqlite, settings)
         let poll = try test.createPoll()
         var answered = 0
         var unknown = 0
@@ -61,7 +61,7 @@ struct FaultTests {
             let batch = (answered..<answered + 40).map { test.ballot($0, in: poll, for: $0 % 2) }
             faults_arm(disk, skipped, fault.count, fault.code, fault.syncsOnly ? 1 : 0)
             let settlement: Settlement?
-            do { settlement = try test.store.settle(batch) } catch {
+            do { settlement = try test.sqlite.settle(batch) } catch {
                 settlement = nil
                 failures += 1
                 if case StoreError.commitUnknown = error {
@@ -82,7 +82,7 @@ struct FaultTests {
                 let stored = try ballotsAfterCrash(test)
                 #expect([answered, answered + 40].contains(stored), "\(stored)")
                 // The space is back: the same batch goes through, each ballot once.
-                let again = try test.store.settle(batch)
+                let again = try test.sqlite.settle(batch)
                 #expect(again.outcomes.allSatisfy { if case .counted = $0 { true } else { false } })
             }
             answered += 40
@@ -119,26 +119,26 @@ struct FaultTests {
     }
 
     private func changePolls(on disk: OpaquePointer, _ settings: SQLiteSettings) throws {
-        let test = try TestStore(settings)
+        let test = try TestStore(.sqlite, settings)
         let poll = try test.createPoll { $0.endTime = test.clock.now + 10 }
-        _ = try test.store.settle([test.ballot(1, in: poll, for: 0)])
+        _ = try test.sqlite.settle([test.ballot(1, in: poll, for: 0)])
         faults_arm(disk, 0, .max, SQLITE_FULL, 0)
         test.clock.now += 10
-        #expect(throws: StoreError.self) { try test.store.close(poll.id) }
+        #expect(throws: StoreError.self) { try test.sqlite.close(poll.id) }
         #expect(throws: StoreError.self) { try test.createPoll() }
-        #expect(throws: StoreError.self) { try test.store.delete(poll.id) }
-        #expect(throws: StoreError.self) { try test.store.makeDueTransitions(limit: 9) }
+        #expect(throws: StoreError.self) { try test.sqlite.delete(poll.id) }
+        #expect(throws: StoreError.self) { try test.sqlite.makeDueTransitions(limit: 9) }
         #expect(try test.poll(poll.id)?.state == .open, "reads go on")
         faults_arm(disk, .max, 0, 0, 0)
-        #expect(try test.store.makeDueTransitions(limit: 9).map(\.1) == [.closed])
-        #expect(try test.store.list(.all, page: 1, pageSize: 9).count == 1)
+        #expect(try test.sqlite.makeDueTransitions(limit: 9).map(\.1) == [.closed])
+        #expect(try test.sqlite.list(.all, page: 1, pageSize: 9).count == 1)
         try test.expectConsistent(poll.id)
     }
 
     @Test func `a full database refuses ballots until there is room`() throws {
         let test = try TestStore()
         let poll = try test.createPoll()
-        try test.store.write { (connection) throws(SQLiteFailure) in
+        try test.sqlite.write { (connection) throws(SQLiteFailure) in
             let pages = try connection.integer("PRAGMA page_count")
             try connection.execute("PRAGMA max_page_count = \(pages + 3)")
         }
@@ -148,17 +148,17 @@ struct FaultTests {
             let first = Int(answered)
             do {
                 let batch = (first..<first + 50).map { test.ballot($0, in: poll, for: 0) }
-                _ = try test.store.settle(batch)
+                _ = try test.sqlite.settle(batch)
                 answered += 50
             } catch { reason = "\(error)" }
         }
         #expect(reason?.contains("unavailable") == true && reason?.contains("full") == true)
         #expect(try test.poll(poll.id)?.tally.ballots == answered)
-        try test.store.write { (connection) throws(SQLiteFailure) in
+        try test.sqlite.write { (connection) throws(SQLiteFailure) in
             try connection.execute("PRAGMA max_page_count = 100000")
         }
         #expect(
-            try test.store.settle([test.ballot(99_999, in: poll, for: 0)]).outcomes[0].isStored)
+            try test.sqlite.settle([test.ballot(99_999, in: poll, for: 0)]).outcomes[0].isStored)
         try test.expectConsistent(poll.id)
     }
 }

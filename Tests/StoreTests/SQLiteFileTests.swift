@@ -254,19 +254,19 @@ struct SQLiteFileTests {
     @Test func `another program that writes makes a commit wait, then unavailable`() throws {
         var settings = SQLiteSettings()
         settings.busyMilliseconds = 50
-        let test = try TestStore(settings)
+        let test = try TestStore(.sqlite, settings)
         let poll = try test.createPoll()
         let ballot = test.ballot(1, in: poll, for: 0)
         try withDatabase(test.path) { other in
             try other.execute("BEGIN IMMEDIATE")
             do {
-                _ = try test.store.settle([ballot])
+                _ = try test.sqlite.settle([ballot])
                 Issue.record("settled under another program's lock")
             } catch { guard case StoreError.unavailable = error else { throw error } }
             #expect(try test.poll(poll.id)?.tally.ballots == 0, "reads do not wait")
             try other.execute("COMMIT")
         }
-        #expect(try test.store.settle([ballot]).outcomes[0].isStored)
+        #expect(try test.sqlite.settle([ballot]).outcomes[0].isStored)
     }
 
     // MARK: Without migration

@@ -4,20 +4,17 @@ import Testing
 @testable import Store
 
 struct SettlingTests {
-    private let test: TestStore
-    private var store: SQLiteStore { test.store }
-
-    init() throws { test = try TestStore() }
-
-    private func settleOne(_ ballot: Ballot) throws -> BallotOutcome {
-        try store.settle([ballot]).outcomes[0]
-    }
-
-    @Test func `a batch of nothing changes nothing`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a batch of nothing changes nothing`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         #expect(try store.settle([]) == Settlement(outcomes: [], tallies: []))
     }
 
-    @Test func `outcomes stand in the order of the ballots`() throws {
+    @Test(arguments: Backend.allCases)
+    func `outcomes stand in the order of the ballots`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let first = try test.createPoll()
         let second = try test.createPoll()
         let settlement = try store.settle([
@@ -39,7 +36,10 @@ struct SettlingTests {
         try test.expectConsistent(second.id)
     }
 
-    @Test func `every mark of a ballot is counted, the ballot once`() throws {
+    @Test(arguments: Backend.allCases)
+    func `every mark of a ballot is counted, the ballot once`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll {
             $0.kind = .multiple
             $0.options = ["a", "b", "c"]
@@ -51,7 +51,10 @@ struct SettlingTests {
         try test.expectConsistent(poll.id)
     }
 
-    @Test func `the same choice again counts once, at the present revision`() throws {
+    @Test(arguments: Backend.allCases)
+    func `the same choice again counts once, at the present revision`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         let first = try store.settle([test.ballot(1, in: poll, for: 0)])
         let again = try store.settle([test.ballot(1, in: poll, for: 0)])
@@ -61,16 +64,21 @@ struct SettlingTests {
         try test.expectConsistent(poll.id)
     }
 
-    @Test func `another choice is refused where changes are`() throws {
+    @Test(arguments: Backend.allCases)
+    func `another choice is refused where changes are`(on backend: Backend) throws {
+        let test = try TestStore(backend)
         let poll = try test.createPoll()
-        _ = try settleOne(test.ballot(1, in: poll, for: 0))
-        #expect(try settleOne(test.ballot(1, in: poll, for: 1)) == .alreadyVoted)
+        _ = try test.settleOne(test.ballot(1, in: poll, for: 0))
+        #expect(try test.settleOne(test.ballot(1, in: poll, for: 1)) == .alreadyVoted)
         #expect(try test.poll(poll.id)?.tally.counts == [1, 0])
     }
 
-    @Test func `another choice replaces the first where changes are allowed`() throws {
+    @Test(arguments: Backend.allCases)
+    func `another choice replaces the first where changes are allowed`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.allowsChange = true }
-        _ = try settleOne(test.ballot(1, in: poll, for: 0))
+        _ = try test.settleOne(test.ballot(1, in: poll, for: 0))
         let settlement = try store.settle([test.ballot(1, in: poll, for: 1, castAt: 8)])
         #expect(settlement.outcomes == [.changed(revision: settlement.tallies[0].revision)])
         #expect(settlement.tallies[0].counts == [0, 1] && settlement.tallies[0].ballots == 1)
@@ -79,6 +87,8 @@ struct SettlingTests {
     }
 
     @Test func `previous tells what a changed ballot replaced`() throws {
+        let test = try TestStore()
+        let store = test.store
         let fixed = try test.createPoll()
         let free = try test.createPoll { $0.allowsChange = true }
         _ = try store.settle([
@@ -95,7 +105,10 @@ struct SettlingTests {
         #expect(previous == [nil, 0, 1])
     }
 
-    @Test func `of one voter's ballots in a batch the first wins`() throws {
+    @Test(arguments: Backend.allCases)
+    func `of one voter's ballots in a batch the first wins`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         let settlement = try store.settle([
             test.ballot(1, in: poll, for: 1), test.ballot(1, in: poll, for: 0),
@@ -110,8 +123,12 @@ struct SettlingTests {
         try test.expectConsistent(poll.id)
     }
 
-    @Test func `of one voter's ballots in a batch the last wins where changes are allowed`() throws
-    {
+    @Test(arguments: Backend.allCases)
+    func `of one voter's ballots in a batch the last wins where changes are allowed`(
+        on backend: Backend
+    ) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.allowsChange = true }
         let settlement = try store.settle([
             test.ballot(1, in: poll, for: 1), test.ballot(1, in: poll, for: 1),
@@ -127,8 +144,11 @@ struct SettlingTests {
         try test.expectConsistent(poll.id)
     }
 
-    @Test(arguments: [false, true])
-    func `settling the same batch again is harmless`(allowsChange: Bool) throws {
+    @Test(arguments: Backend.allCases, [false, true])
+    func `settling the same batch again is harmless`(on backend: Backend, allowsChange: Bool) throws
+    {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.allowsChange = allowsChange }
         let batch = (0..<50).map { test.ballot($0 % 20, in: poll, for: ($0 / 20) % 2) }
         let first = try store.settle(batch)
@@ -140,7 +160,10 @@ struct SettlingTests {
         try test.expectConsistent(poll.id)
     }
 
-    @Test func `our own earlier attempt is counted, also after the close`() throws {
+    @Test(arguments: Backend.allCases)
+    func `our own earlier attempt is counted, also after the close`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.allowsChange = true }
         let mine = test.ballot(1, in: poll, for: 0)
         let replaced = test.ballot(2, in: poll, for: 0)
@@ -157,7 +180,10 @@ struct SettlingTests {
         #expect(try test.poll(poll.id)?.tally.counts == closed.poll.tally.counts)
     }
 
-    @Test func `one bad ballot does not sink its batch`() throws {
+    @Test(arguments: Backend.allCases)
+    func `one bad ballot does not sink its batch`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let open = try test.createPoll()
         let closed = try test.createPoll()
         let scheduled = try test.createPoll { $0.startsAt = test.clock.now + 1000 }
@@ -180,17 +206,24 @@ struct SettlingTests {
         try test.expectConsistent(open.id)
     }
 
-    @Test func `the end is the end by the database's clock, to the millisecond`() throws {
+    @Test(arguments: Backend.allCases)
+    func `the end is the end by the database's clock, to the millisecond`(on backend: Backend)
+        throws
+    {
+        let test = try TestStore(backend)
         let end = test.clock.now + 1000
         let poll = try test.createPoll { $0.endTime = end }
         test.clock.now = end - 1
-        #expect(try settleOne(test.ballot(1, in: poll, for: 0)).isStored)
+        #expect(try test.settleOne(test.ballot(1, in: poll, for: 0)).isStored)
         test.clock.now = end
-        #expect(try settleOne(test.ballot(2, in: poll, for: 0)) == .rejected(.pollClosed))
+        #expect(try test.settleOne(test.ballot(2, in: poll, for: 0)) == .rejected(.pollClosed))
         #expect(try test.poll(poll.id)?.state == .open, "shown as open until the close commits")
     }
 
-    @Test func `revisions follow the clock and never fall behind themselves`() throws {
+    @Test(arguments: Backend.allCases)
+    func `revisions follow the clock and never fall behind themselves`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         #expect(poll.tally.revision == test.clock.now)
         test.clock.now += 500
@@ -205,7 +238,10 @@ struct SettlingTests {
         #expect(try test.poll(poll.id)?.shownRevision == poll.shownRevision, "ballots do not show")
     }
 
-    @Test func `voters' names are stored as they came`() throws {
+    @Test(arguments: Backend.allCases)
+    func `voters' names are stored as they came`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll()
         let names = ["", "O'Brien; DROP TABLE ballots", "=1+1", "tab\tnew\nline", "🗳️é", "\\N"]
         let batch = names.enumerated().map { voter, name in

@@ -1,5 +1,6 @@
 import Glibc
 import Polls
+import TestServers
 import Testing
 
 @testable import Store
@@ -8,6 +9,8 @@ import Testing
 final class TestClock: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var time: Int64
+    /// Hears of every new time; set before the clock is shared.
+    var changed: ((Int64) -> Void)?
 
     init(_ time: Int64 = 1_790_000_000_000) {
         self.time = time
@@ -26,6 +29,7 @@ final class TestClock: @unchecked Sendable {
             pthread_mutex_lock(mutex)
             time = newValue
             pthread_mutex_unlock(mutex)
+            changed?(newValue)
         }
     }
 }
@@ -59,38 +63,109 @@ final class TemporaryDirectory: Sendable {
     }
 }
 
-/// A store in a directory of its own, with a clock that the test sets.
+/// A store with a clock that the test sets: a file in a directory of its own, or a database of its own
+/// on a server that tests share.
 final class TestStore {
+    let backend: Backend
     let directory = TemporaryDirectory()
     let clock = TestClock()
-    private(set) var store: SQLiteStore
+    private(set) var store: any AnyStore
     let settings: SQLiteSettings
+    /// On PostgreSQL.
+    let database: String
+    private let deleteSlice: Int64?
     private var nextCode = 0
     private var nextBallotID: Int64 = 1
 
-    init(_ settings: SQLiteSettings = SQLiteSettings()) throws {
+    /// - Parameter deleteSlice: instead of the store's own.
+    init(
+        _ backend: Backend = .sqlite, _ settings: SQLiteSettings = SQLiteSettings(),
+        deleteSlice: Int64? = nil
+    ) throws {
+        self.backend = backend
+        self.deleteSlice = deleteSlice
+        var settings = settings
+        if let deleteSlice { settings.deleteSlice = deleteSlice }
         self.settings = settings
-        let clock = clock
-        store = try SQLiteStore(
-            path: directory.path + "/test.db", clock: { clock.now }, schema: .current,
-            settings: settings)
+        switch backend {
+        case .sqlite:
+            database = ""
+            let clock = clock
+            store = try SQLiteStore(
+                path: directory.path + "/test.db", clock: { clock.now }, schema: .current,
+                settings: settings)
+        case .postgres:
+            database = PrivatePostgres.shared.createDatabase()
+            store = try Self.connect(database, deleteSlice)
+            let database = database
+            clock.changed = { Self.setClock(of: database, to: $0) }
+            clock.changed?(clock.now)
+        }
     }
 
     var path: String { directory.path + "/test.db" }
 
-    /// As a gateway that starts again.
-    func reopen() throws {
-        try letGo()
-        let clock = clock
-        store = try SQLiteStore(
-            path: path, clock: { clock.now }, schema: .current, settings: settings)
+    var sqlite: SQLiteStore {
+        guard let store = store as? SQLiteStore else { fatalError("a test of SQLite alone") }
+        return store
     }
 
-    /// Closes the store and gives the lock away; `reopen` is next.
-    func letGo() throws {
-        store.close()
-        let elsewhere = TemporaryDirectory()
-        store = try SQLiteStore(path: elsewhere.path + "/elsewhere.db")
+    private static func connect(_ database: String, _ deleteSlice: Int64?) throws -> PostgresParts {
+        var settings = PostgresSettings()
+        if let deleteSlice { settings.deleteSlice = deleteSlice }
+        return try PostgresParts(
+            PostgresStore(
+                conninfo: PrivatePostgres.shared.conninfo(database), settings: settings))
+    }
+
+    /// The database's clock stands where it is put.
+    private static func setClock(of database: String, to now: Int64) {
+        PrivatePostgres.shared.psql(
+            """
+            CREATE OR REPLACE FUNCTION pollstream.unix_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+            'SELECT \(now)'
+            """, in: database)
+    }
+
+    /// As a gateway that starts again.
+    func reopen() throws {
+        switch backend {
+        case .sqlite:
+            sqlite.close()
+            let clock = clock
+            store = try SQLiteStore(
+                path: path, clock: { clock.now }, schema: .current, settings: settings)
+        case .postgres: store = try Self.connect(database, deleteSlice)
+        }
+    }
+
+    /// Runs SQL past the store.
+    func execute(_ sql: String) throws {
+        switch backend {
+        case .sqlite: try withDatabase(path) { try $0.execute(sql) }
+        case .postgres: run(sql)
+        }
+    }
+
+    func integer(_ sql: String) throws -> Int64 {
+        switch backend {
+        case .sqlite: try withDatabase(path) { try $0.integer(sql) }
+        case .postgres: try #require(Int64(run(sql)))
+        }
+    }
+
+    @discardableResult
+    private func run(_ sql: String) -> String {
+        PrivatePostgres.shared.psql("SET search_path TO pollstream; \(sql)", in: database)
+    }
+
+    func change(
+        title: String? = nil, results: ResultsVisibility? = nil, endTime: Int64?? = nil,
+        options: [String]? = nil
+    ) throws -> PollChange {
+        try PollChange(
+            title: title, description: nil, results: results, endTime: endTime, options: options,
+            now: clock.now)
     }
 
     /// Creates a poll of two options; `edit` changes what is asked for.
@@ -120,13 +195,17 @@ final class TestStore {
             castAt: castAt, ticket: nil)
     }
 
+    func settleOne(_ ballot: Ballot) throws -> BallotOutcome {
+        try store.settle([ballot]).outcomes[0]
+    }
+
     func poll(_ id: PollID) throws -> Poll? { try store.read([id])[0]?.poll }
 
     /// Tally, ballots and file agree.
     func expectConsistent(_ id: PollID, _ location: SourceLocation = #_sourceLocation) throws {
         let audit = try store.audit(id)
         #expect(audit.isConsistent, "\(audit)", sourceLocation: location)
-        #expect(try integrity() == "ok", sourceLocation: location)
+        if backend == .sqlite { #expect(try integrity() == "ok", sourceLocation: location) }
     }
 
     func integrity() throws -> String {

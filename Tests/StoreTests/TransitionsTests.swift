@@ -4,18 +4,19 @@ import Testing
 @testable import Store
 
 struct TransitionsTests {
-    private let test: TestStore
-    private var store: SQLiteStore { test.store }
-
-    init() throws { test = try TestStore() }
-
-    @Test func `nothing is due where no poll waits`() throws {
+    @Test(arguments: Backend.allCases)
+    func `nothing is due where no poll waits`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         _ = try test.createPoll()
         #expect(try store.millisecondsUntilNextTransition() == nil)
         #expect(try store.makeDueTransitions(limit: 9).isEmpty)
     }
 
-    @Test func `a poll opens and closes when its time has come`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a poll opens and closes when its time has come`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll {
             $0.startsAt = test.clock.now + 100
             $0.endTime = test.clock.now + 250
@@ -40,7 +41,10 @@ struct TransitionsTests {
         #expect(try store.millisecondsUntilNextTransition() == nil)
     }
 
-    @Test func `a poll whose time went by unseen opens, then closes`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a poll whose time went by unseen opens, then closes`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         _ = try test.createPoll {
             $0.startsAt = test.clock.now + 1
             $0.endTime = test.clock.now + 2
@@ -49,7 +53,10 @@ struct TransitionsTests {
         #expect(try store.makeDueTransitions(limit: 9).map(\.1) == [.opened, .closed])
     }
 
-    @Test func `a call makes no more than its limit, the longest due first`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a call makes no more than its limit, the longest due first`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         var ids: [PollID] = []
         for number in 0..<5 {
             ids.insert(
@@ -62,7 +69,10 @@ struct TransitionsTests {
         #expect(try store.makeDueTransitions(limit: 0).isEmpty)
     }
 
-    @Test func `a poll opened or closed by hand is not due again`() throws {
+    @Test(arguments: Backend.allCases)
+    func `a poll opened or closed by hand is not due again`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let first = try test.createPoll { $0.startsAt = test.clock.now + 1 }
         let second = try test.createPoll { $0.endTime = test.clock.now + 1 }
         _ = try store.open(first.id)
@@ -71,10 +81,12 @@ struct TransitionsTests {
         #expect(try store.makeDueTransitions(limit: 9).isEmpty)
     }
 
-    @Test(arguments: [Int64.min, .max])
-    func `a time out of all reason overflows nothing`(time: Int64) throws {
+    @Test(arguments: Backend.allCases, [Int64.min, .max])
+    func `a time out of all reason overflows nothing`(on backend: Backend, time: Int64) throws {
+        let test = try TestStore(backend)
+        let store = test.store
         let poll = try test.createPoll { $0.endTime = test.clock.now + 1 }
-        try withDatabase(test.path) { try $0.execute("UPDATE tallies SET closes_at = \(time)") }
+        try test.execute("UPDATE tallies SET closes_at = \(time)")
         let wait = try store.millisecondsUntilNextTransition()
         #expect(time == .max ? wait == .max - test.clock.now : wait == 0)
         #expect(

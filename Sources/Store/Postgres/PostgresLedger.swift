@@ -1,0 +1,326 @@
+import Polls
+import Threads
+
+/// The ledger's path into PostgreSQL. For one thread at a time.
+///
+/// Most batches are new ballots. They go by COPY straight into the keyed table, and the tallies
+/// follow in the same message, hence in one transaction in which the server never waits for us while
+/// it holds a tally's lock. A ballot that is there already would make the COPY fail: likely ones, and
+/// batches too small for a COPY to pay, are merged row by row in one call of a function.
+///
+/// Locks are taken in one order, ballots by key and then tallies by poll, on either path and by every
+/// gateway.
+final class PostgresLedger: LedgerStore {
+    private let session: PostgresSession
+    private let settings: PostgresSettings
+    private let notice: @Sendable (String) -> Void
+    private var encoder = CopyEncoder()
+    private var recentKeys = RecentKeys()
+    /// So many batches are still merged, because a COPY met a ballot that was there.
+    private var mergesLeft = 0
+    /// Ballots of the last attempt, where nobody knows whether it committed.
+    private var uncertainIDs: Set<Int64> = []
+    /// Of a batch whose first part committed and whose second did not.
+    private var unannounced: [PollID: Tally] = [:]
+
+    private static let mergesAfterRepeat = 8
+    /// For a deadlock or a serialization failure, which another attempt cures.
+    private static let attempts = 4
+
+    init(
+        session: PostgresSession, settings: PostgresSettings,
+        notice: @escaping @Sendable (String) -> Void
+    ) {
+        self.session = session
+        self.settings = settings
+        self.notice = notice
+    }
+
+    /// After `.commitUnknown`, settling again finds out what became of each ballot by its id. A
+    /// ballot that would replace another choice is not applied then: the voter may have changed it
+    /// meanwhile, through another gateway. Its outcome is `commitUnknown`.
+    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+        if ballots.isEmpty {
+            try probe()
+            return Settlement(outcomes: [], tallies: [])
+        }
+        var batch = SettlingBatch(ballots, uncertainIDs: uncertainIDs)
+        do throws(PostgresFailure) {
+            try settle(&batch)
+        } catch {
+            for tally in batch.tallies.values { unannounced[tally.pollID] = tally }
+            // One lost COMMIT makes the whole batch uncertain, whatever came of the rest.
+            let failure = error.storeError(mayBeStored: batch.mayBeStored)
+            let isUnknown = batch.mayBeStored || batch.hasStored
+            if isUnknown { uncertainIDs.formUnion(ballots.lazy.filter(\.allowsChange).map(\.id)) }
+            if isUnknown, case .unavailable(let reason) = failure {
+                throw .commitUnknown(reason: reason)
+            }
+            throw failure
+        }
+        uncertainIDs.removeAll()
+        let announced = unannounced.merging(batch.tallies) { $0.isNewer(than: $1) ? $0 : $1 }
+        unannounced.removeAll()
+        return Settlement(
+            outcomes: batch.outcomes,
+            tallies: announced.values.sorted { $0.pollID < $1.pollID })
+    }
+
+    private func settle(_ batch: inout SettlingBatch) throws(PostgresFailure) {
+        for indices in batch.parts { try settle(indices, in: &batch) }
+        for ballot in batch.ballots { recentKeys.insert(ballot.key) }
+    }
+
+    private func settle(_ indices: [Int], in batch: inout SettlingBatch) throws(PostgresFailure) {
+        var likelyRepeats: [Int] = []
+        var fresh: [Int] = []
+        for index in indices {
+            let ballot = batch.ballots[index]
+            if recentKeys.contains(ballot.key) || batch.isUncertain(ballot) {
+                likelyRepeats.append(index)
+            } else {
+                fresh.append(index)
+            }
+        }
+        if mergesLeft > 0 || fresh.count < settings.copyBorder {
+            mergesLeft = max(0, mergesLeft - 1)
+            try store(indices, in: &batch, by: merge)
+        } else {
+            if !likelyRepeats.isEmpty { try store(likelyRepeats, in: &batch, by: merge) }
+            try store(fresh, in: &batch, by: copy)
+        }
+    }
+
+    // MARK: Attempts
+
+    private typealias Path = (PostgresConnection, VoterGroups, inout SettlingBatch)
+        throws(PostgresFailure) -> Void
+
+    /// Stores those of `indices` that their polls take, and answers all of them.
+    private func store(_ indices: [Int], in batch: inout SettlingBatch, by path: Path)
+        throws(PostgresFailure)
+    {
+        var indices = indices
+        var path = path
+        var attempt = 1
+        while !indices.isEmpty {
+            let groups = VoterGroups(batch.ballots, indices)
+            do throws(PostgresFailure) {
+                try session.withConnection { (connection) throws(PostgresFailure) in
+                    try path(connection, groups, &batch)
+                }
+                return
+            } catch {
+                // Refused: the server has rolled it back.
+                guard case .refused(let sqlState, _, let detail) = error else { throw error }
+                switch sqlState {
+                case SQLState.pollRefused:
+                    indices = try refuse(indices, PollRefusal(detail), in: &batch)
+                case SQLState.uniqueViolation:
+                    mergesLeft = Self.mergesAfterRepeat
+                    path = merge
+                case SQLState.deadlockDetected, SQLState.serializationFailure:
+                    guard attempt < Self.attempts else { throw error }
+                    attempt += 1
+                case SQLState.lockNotAvailable:
+                    guard try storeApart(groups, in: &batch) else { throw error }
+                    return
+                case SQLState.readOnlyTransaction:
+                    // A server that has become a standby: the next connection may find the other.
+                    session.giveUp()
+                    throw error
+                default: throw error
+                }
+            }
+        }
+    }
+
+    /// Somebody keeps a row locked: cuts off who of ours has fallen silent, and stores poll by poll,
+    /// so that only the ballots of the locked one fail.
+    /// - Returns: false where there is but one poll, or nothing could be stored.
+    private func storeApart(_ groups: VoterGroups, in batch: inout SettlingBatch)
+        throws(PostgresFailure) -> Bool
+    {
+        try cutOffSilent()
+        if groups.polls.count == 1 { return false }
+        var locked: [Int] = []
+        for poll in groups.polls {
+            let indices = groups.groups[poll.range].flatMap(\.indices)
+            do throws(PostgresFailure) {
+                try store(indices, in: &batch, by: merge)
+            } catch {
+                guard error.sqlState == SQLState.lockNotAvailable else { throw error }
+                locked += indices
+            }
+        }
+        for index in locked { batch.outcomes[index] = .storageUnavailable }
+        return true
+    }
+
+    /// A gateway that was stopped in the middle of a COPY, or of a transaction of its catalogue, holds
+    /// its locks and says nothing. The server's own limits do not see the first, hence this.
+    private func cutOffSilent() throws(PostgresFailure) {
+        let rows = try session.withConnection { (connection) throws(PostgresFailure) in
+            try connection.execute(
+                """
+                SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND usename = current_user
+                    AND wait_event = 'ClientRead' AND query ~ 'pollstream'
+                    AND state IN ('active', 'idle in transaction')
+                    AND clock_timestamp() - greatest(query_start, state_change) > interval '600 ms'
+                """, until: postgresDeadline(in: settings.requestLimit))
+        }
+        let count = try rows.integer(0, 0)
+        if count > 0 { notice("cut off \(count) silent sessions that kept ballots locked") }
+    }
+
+    // MARK: The two paths
+
+    private func copy(
+        _ connection: PostgresConnection, _ groups: VoterGroups, _ batch: inout SettlingBatch
+    ) throws(PostgresFailure) {
+        encoder.begin()
+        for group in groups.groups { encoder.append(batch.ballots[group.sent]) }
+        encoder.end()
+        let rows = try connection.copy(
+            """
+            SET LOCAL lock_timeout = \(settings.lockLimit);
+            COPY pollstream.ballots (\(CopyEncoder.columns)) FROM STDIN (FORMAT binary);
+            SELECT * FROM pollstream.settle(\(groups.settleArguments))
+            """, encoder.bytes, until: postgresDeadline(in: settings.commitLimit),
+            isSending: &batch.mayBeStored)
+        batch.mayBeStored = false
+        try batch.take(groups, rows, exceptions: [:])
+    }
+
+    private func merge(
+        _ connection: PostgresConnection, _ groups: VoterGroups, _ batch: inout SettlingBatch
+    ) throws(PostgresFailure) {
+        let parameters = batch.mergeParameters(groups)
+        batch.mayBeStored = true
+        let rows: PostgresRows
+        do throws(PostgresFailure) {
+            rows = try connection.execute(
+                Self.merge, parameters, until: postgresDeadline(in: settings.commitLimit))
+        } catch {
+            if case .refused = error { batch.mayBeStored = false }
+            throw error
+        }
+        batch.mayBeStored = false
+        let exceptions = try SettlingBatch.exceptions(in: rows)
+        if mergesLeft > 0, exceptions.keys.contains(where: { !recentKeys.contains($0) }) {
+            mergesLeft = Self.mergesAfterRepeat
+        }
+        try batch.take(groups, rows, exceptions: exceptions)
+    }
+
+    private static let merge = PostgresStatement(
+        name: "pollstream_merge",
+        sql: "SELECT * FROM pollstream.merge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+
+    // MARK: Refusals
+
+    /// Answers the ballots that a poll does not take. - Returns: the others.
+    private func refuse(_ indices: [Int], _ refusal: PollRefusal?, in batch: inout SettlingBatch)
+        throws(PostgresFailure) -> [Int]
+    {
+        guard let refusal else { throw .damaged("why a poll refuses") }
+        var refused: [Int] = []
+        var others: [Int] = []
+        for index in indices {
+            if refusal.concerns(batch.ballots[index]) {
+                refused.append(index)
+            } else {
+                others.append(index)
+            }
+        }
+        guard !refused.isEmpty else { throw .damaged("which poll refuses") }
+        try refuse(refused, refusal.rejection, in: &batch)
+        return others
+    }
+
+    /// "Rejected" says "not stored", which an earlier attempt may have made untrue.
+    private func refuse(
+        _ indices: [Int], _ rejection: Rejection, in batch: inout SettlingBatch
+    ) throws(PostgresFailure) {
+        if indices.isEmpty { return }
+        var keys = PostgresParameters()
+        keys.append(indices.map { batch.ballots[$0].key })
+        let rows = try session.withConnection { (connection) throws(PostgresFailure) in
+            try connection.execute(
+                Self.findRows, keys, until: postgresDeadline(in: settings.requestLimit))
+        }
+        try batch.refuse(indices, rejection, stored: rows)
+    }
+
+    private static let findRows = PostgresStatement(
+        name: "pollstream_rows",
+        sql: """
+            SELECT b.key, b.ballot_id, t.revision
+            FROM (SELECT k, ('x' || translate(left(k::text, 13), '-', ''))::bit(48)::bigint AS poll
+                FROM unnest($1) AS k) AS n
+            JOIN pollstream.ballots b ON b.key = n.k
+            JOIN pollstream.tallies t ON t.poll_id = n.poll AND t.deleted_at IS NULL
+            """)
+
+    /// A real transaction: a server that is read-only, or whose disk is full, is not back yet.
+    private func probe() throws(StoreError) {
+        do throws(PostgresFailure) {
+            try session.withConnection { (connection) throws(PostgresFailure) in
+                _ = try connection.execute(
+                    """
+                    SET LOCAL lock_timeout = \(settings.lockLimit);
+                    UPDATE pollstream.schema_version SET version = version
+                    """, until: postgresDeadline(in: settings.requestLimit))
+            }
+        } catch {
+            if error.sqlState == SQLState.readOnlyTransaction { session.giveUp() }
+            throw error.storeError(mayBeStored: false)
+        }
+    }
+}
+
+/// What `pollstream.settle` says of a poll that takes no ballots: "ID reason option-count".
+private struct PollRefusal {
+    let pollID: PollID
+    let rejection: Rejection
+    let optionCount: UInt64
+
+    init?(_ detail: String) {
+        let words = detail.split(separator: " ")
+        guard words.count >= 2, let number = Int64(words[0]), let id = PollID(number) else {
+            return nil
+        }
+        switch words[1] {
+        case "poll_not_found": rejection = .pollNotFound
+        case "poll_closed": rejection = .pollClosed
+        case "poll_not_open": rejection = .pollNotOpen
+        case "options_changed": rejection = .optionsChanged
+        case "option_not_found": rejection = .optionNotFound
+        default: return nil
+        }
+        pollID = id
+        optionCount = words.count > 2 ? UInt64(words[2]) ?? 0 : 0
+    }
+
+    func concerns(_ ballot: Ballot) -> Bool {
+        guard ballot.pollID == pollID else { return false }
+        // The front door admits no such thing; were it to, the others must not suffer.
+        return rejection != .optionNotFound || ballot.choices.mask >> optionCount != 0
+    }
+}
+
+extension VoterGroups {
+    /// The arguments of `pollstream.settle`, as SQL: numbers only.
+    fileprivate var settleArguments: String {
+        func list(_ values: some Sequence<Int64>) -> String {
+            "'{\(values.map { String($0) }.joined(separator: ","))}'"
+        }
+        return [
+            list(polls.lazy.map(\.id.rawValue)), list(polls.lazy.map { Int64($0.edition) }),
+            list(polls.lazy.map { Int64(bitPattern: $0.mask) }),
+            list(polls.lazy.map { Int64($0.counts.count) }), list(polls.lazy.map(\.ballots)),
+            list(polls.lazy.flatMap(\.counts)), "'{}'",
+        ].joined(separator: ", ")
+    }
+}

@@ -1,0 +1,118 @@
+/// How a database comes to have the tables.
+extension PostgresSchema {
+    /// Serialises migrations of all gateways: "PSTM".
+    private static let advisoryLock: Int64 = 0x5053_544D
+    /// For a migration of somebody else, and for our own.
+    private static let migrationLimit: Int64 = 120_000
+
+    /// Brings the database from its version to ours in one transaction: all of it or nothing.
+    func prepare(_ connection: PostgresConnection, migrates: Bool) throws(PostgresFailure)
+        -> StoreKeys
+    {
+        if try check(connection, migrates: migrates) < version { try upgrade(connection) }
+        return try readKeys(connection)
+    }
+
+    /// Changes nothing. - Returns: the database's version, 0 where it has no tables.
+    @discardableResult
+    func check(_ connection: PostgresConnection, migrates: Bool) throws(PostgresFailure) -> Int64 {
+        let found = try readVersion(connection)
+        if found > version {
+            throw .rejected(
+                .unusable(
+                    reason: "schema version \(found) is newer than \(version), which this "
+                        + "pollstream knows; run a newer pollstream"))
+        }
+        if found < version, !migrates {
+            let what = found == 0 ? "the schema is missing" : "schema version \(found) is old"
+            throw .rejected(
+                .unusable(reason: "\(what); run pollstream migrate --database …"))
+        }
+        return found
+    }
+
+    private func upgrade(_ connection: PostgresConnection) throws(PostgresFailure) {
+        let deadline = postgresDeadline(in: Self.migrationLimit)
+        do throws(PostgresFailure) {
+            try connection.execute(
+                """
+                BEGIN; SET LOCAL client_min_messages = warning;
+                SELECT pg_advisory_xact_lock(\(Self.advisoryLock))
+                """, until: deadline)
+            // Somebody else may have been quicker.
+            let found = try readVersion(connection)
+            if found < version {
+                if found == 0 { try connection.execute(Self.foundation, until: deadline) }
+                for step in steps[Int(found)...] {
+                    try connection.execute(step, until: deadline)
+                }
+                for name in ["identity", "cookie"] {
+                    var key = PostgresParameters()
+                    key.append(name)
+                    key.append(Self.randomKey())
+                    try connection.execute(
+                        "INSERT INTO pollstream.keys VALUES ($1, $2) ON CONFLICT DO NOTHING", key,
+                        until: deadline)
+                }
+                try connection.execute(
+                    "UPDATE pollstream.schema_version SET version = \(version)", until: deadline)
+            }
+            try connection.execute("COMMIT", until: deadline)
+        } catch {
+            if !connection.isBroken {
+                _ = try? connection.execute("ROLLBACK", until: postgresDeadline(in: 1_000))
+            }
+            throw Self.explain(error)
+        }
+    }
+
+    private static let foundation = """
+        CREATE SCHEMA IF NOT EXISTS pollstream;
+        CREATE TABLE pollstream.schema_version (version bigint NOT NULL);
+        INSERT INTO pollstream.schema_version VALUES (0);
+        """
+
+    private func readVersion(_ connection: PostgresConnection) throws(PostgresFailure) -> Int64 {
+        let deadline = postgresDeadline(in: 5_000)
+        do throws(PostgresFailure) {
+            // An error would end the transaction that may be under way.
+            let isThere = try connection.execute(
+                "SELECT to_regclass('pollstream.schema_version') IS NOT NULL", until: deadline
+            ).bool(0, 0)
+            if !isThere { return 0 }
+            return try connection.execute(
+                "SELECT version FROM pollstream.schema_version", until: deadline
+            ).integer(0, 0)
+        } catch { throw Self.explain(error) }
+    }
+
+    private func readKeys(_ connection: PostgresConnection) throws(PostgresFailure) -> StoreKeys {
+        func key(_ name: String) throws(PostgresFailure) -> [UInt8] {
+            let rows = try connection.execute(
+                "SELECT value FROM pollstream.keys WHERE name = '\(name)'",
+                until: postgresDeadline(in: 5_000))
+            guard rows.count == 1, case let key = try rows.blob(0, 0), key.count == 32 else {
+                throw .rejected(.unusable(reason: "the \(name) key is missing"))
+            }
+            return key
+        }
+        do throws(PostgresFailure) {
+            return StoreKeys(identity: try key("identity"), cookie: try key("cookie"))
+        } catch { throw Self.explain(error) }
+    }
+
+    /// Missing rights do not come by waiting.
+    private static func explain(_ failure: PostgresFailure) -> PostgresFailure {
+        guard failure.sqlState == SQLState.insufficientPrivilege else { return failure }
+        return .rejected(
+            .unusable(
+                reason: "\(failure.reason); let the role own the schema: "
+                    + "CREATE SCHEMA pollstream AUTHORIZATION its_name"))
+    }
+
+    /// 32 bytes by getrandom(2), which is what the standard library's generator is on Linux.
+    private static func randomKey() -> [UInt8] {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<32).map { _ in generator.next() }
+    }
+}

@@ -1,0 +1,65 @@
+import Polls
+import TestServers
+import Testing
+
+@testable import Store
+
+/// The two stores, which every test of what a store does is run on.
+enum Backend: CaseIterable { case sqlite, postgres }
+
+typealias AnyStore = LedgerStore & CatalogueStore & ExportStore & RetentionStore
+
+/// The parts of a PostgresStore as one.
+final class PostgresParts: AnyStore {
+    let store: PostgresStore
+    let ledger: any LedgerStore
+    let catalogue: any CatalogueStore & RetentionStore
+    let exports: any ExportStore
+
+    init(_ store: PostgresStore) throws {
+        self.store = store
+        _ = try store.prepare(migrates: true)
+        ledger = store.makeLedger()
+        catalogue = store.makeCatalogue()
+        exports = store.makeExports()
+    }
+
+    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement { try ledger.settle(ballots) }
+    func create(_ draft: PollDraft, hostKeyHash: [UInt8], joinCode: String) throws(StoreError)
+        -> PollRecord
+    { try catalogue.create(draft, hostKeyHash: hostKeyHash, joinCode: joinCode) }
+    func read(_ ids: [PollID]) throws(StoreError) -> [PollRecord?] { try catalogue.read(ids) }
+    func find(joinCode: String) throws(StoreError) -> PollRecord? {
+        try catalogue.find(joinCode: joinCode)
+    }
+    func list(_ filter: PollFilter, page: Int, pageSize: Int) throws(StoreError) -> PollPage {
+        try catalogue.list(filter, page: page, pageSize: pageSize)
+    }
+    func change(_ id: PollID, _ change: PollChange) throws(StoreError) -> PollRecord {
+        try catalogue.change(id, change)
+    }
+    func open(_ id: PollID) throws(StoreError) -> (PollRecord, changed: Bool) {
+        try catalogue.open(id)
+    }
+    func close(_ id: PollID) throws(StoreError) -> (PollRecord, changed: Bool) {
+        try catalogue.close(id)
+    }
+    func delete(_ id: PollID) throws(StoreError) -> Int64 { try catalogue.delete(id) }
+    func makeDueTransitions(limit: Int) throws(StoreError) -> [(PollRecord, PollTransition)] {
+        try catalogue.makeDueTransitions(limit: limit)
+    }
+    func millisecondsUntilNextTransition() throws(StoreError) -> Int64? {
+        try catalogue.millisecondsUntilNextTransition()
+    }
+    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool { try catalogue.hasBallot(key) }
+    func audit(_ id: PollID) throws(StoreError) -> Audit { try exports.audit(id) }
+    func ballots(of id: PollID, after key: BallotKey?, limit: Int) throws(StoreError)
+        -> [StoredBallot]
+    { try exports.ballots(of: id, after: key, limit: limit) }
+    func blankVoters(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
+        try catalogue.blankVoters(closedForMilliseconds: age, limit: limit)
+    }
+    func removeBallots(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
+        try catalogue.removeBallots(closedForMilliseconds: age, limit: limit)
+    }
+}
