@@ -10,7 +10,7 @@ extension Gateway {
         if let authorization = request.field("authorization"),
             let token = Credentials.bearerToken(authorization)
         {
-            bearer = try Bearer(token: token, tokens: shared.tokens)
+            bearer = try Bearer(token: token, tokens: secrets.tokens)
         }
         return Caller(bearer: bearer, cookieVoter: cookieVoter(of: request))
     }
@@ -23,20 +23,20 @@ extension Gateway {
             return caller
         }
         return Caller(
-            bearer: try Bearer(token: token, tokens: shared.tokens),
+            bearer: try Bearer(token: token, tokens: secrets.tokens),
             cookieVoter: caller.cookieVoter)
     }
 
     func cookieVoter(of request: borrowing Request) -> VoterToken.ID? {
         guard let cookies = request.field("cookie") else { return nil }
         for value in Credentials.values(of: Credentials.cookieName, in: cookies) {
-            if let id = shared.tokens.verify(value) { return id }
+            if let id = secrets.tokens.verify(value) { return id }
         }
         return nil
     }
 
     /// A token for who has none yet.
-    func mintVoterToken() -> String { shared.tokens.mint(.random()) }
+    func mintVoterToken() -> String { secrets.tokens.mint(.random()) }
 
     func voterCookie(_ token: String) -> String {
         Credentials.setCookie(token, isSecure: settings.publicURL?.hasPrefix("https:") ?? false)

@@ -42,5 +42,7 @@ package enum LoopMessage: Sendable {
     /// Everything but `/readyz` and new connections goes on for `delay`; then connections are closed,
     /// spread over `spread`. Milliseconds.
     case drain(delay: UInt32, spread: UInt32)
+    /// The store is there, and with it who can tell voters apart.
+    case unlock(Secrets)
     case stop
 }

@@ -17,6 +17,8 @@ package final class Gateway {
     /// Set once by `attach`, before the loop runs.
     private(set) var loop: Loop!
     let loopIndex: UInt32
+    /// nil until the store could be reached: till then requests are refused before they need them.
+    private(set) var secrets: Secrets!
     private var inbox: Inbox<LoopMessage>!
     private var arrived: [LoopMessage] = []
     private var waiting = WaitingTable()
@@ -46,6 +48,7 @@ package final class Gateway {
         origins = Origins(allowed: settings.allowedOrigins, publicURL: settings.publicURL)
         self.doors = doors
         self.shared = shared
+        secrets = shared.secrets
         boards = BoardTable(settings: settings)
         knownBallots = KnownBallots(limit: settings.knownBallotCount)
     }
@@ -146,6 +149,7 @@ extension Gateway: LoopHandler {
         case .voted(let poll, let key): learn(ballot: key, of: poll)
         case .drain(let delay, let spread):
             beginDraining(delayMilliseconds: delay, spreadMilliseconds: spread)
+        case .unlock(let secrets): self.secrets = secrets
         case .stop: loop.stop()
         }
     }

@@ -128,6 +128,7 @@ extension Gateway {
     }
 
     private func refusal(of request: borrowing Request) -> APIError? {
+        if secrets == nil { return .storageUnavailable }
         guard let limit = settings.connectionsPerAddress,
             shared.addresses.count(of: ClientAddress(request.peer)) >= limit
         else { return nil }

@@ -2,12 +2,21 @@ package import Identity
 
 /// What the loops of one process share. Everything in it is thread-safe by itself.
 package final class Shared: Sendable {
-    package let hasher: IdentityHasher
-    package let tokens: VoterTokenSigner
+    /// nil where the store could not be reached at the start: `LoopMessage.unlock` brings them.
+    let secrets: Secrets?
     package let viewers = ViewerCounts()
     let rates = RateLimiter()
     let addresses = AddressCounts()
     let exports = ExportSlots()
+
+    package init(secrets: Secrets?) { self.secrets = secrets }
+}
+
+/// What comes from the keys that all gateways on one database share. Without them nobody's identity
+/// can be told, and nothing is served.
+package struct Secrets: Sendable {
+    let hasher: IdentityHasher
+    let tokens: VoterTokenSigner
 
     package init(hasher: IdentityHasher, tokens: VoterTokenSigner) {
         self.hasher = hasher

@@ -24,7 +24,7 @@ extension Gateway {
     }
 
     func ballotKey(_ identity: VoterIdentity, _ poll: PollID) -> BallotKey {
-        BallotKey(poll: poll, voter: shared.hasher.voterKey(for: identity))
+        BallotKey(poll: poll, voter: secrets.hasher.voterKey(for: identity))
     }
 
     /// Puts a new subscriber where it belongs by what it has proved, without asking anybody first.
@@ -59,7 +59,7 @@ extension Gateway {
     /// Moves a subscriber to the voters once its identity has a ballot; asks whether it has one
     /// already. It is subscribed before the question, so no ballot falls between them.
     func awaitBallot(_ connection: ConnectionID, _ identity: VoterIdentity, in board: Board) {
-        let voter = shared.hasher.voterKey(for: identity)
+        let voter = secrets.hasher.voterKey(for: identity)
         let key = BallotKey(poll: board.id, voter: voter)
         board.watchers.awaitingBallot.insert(connection, voter)
         hasBallot(key) { [unowned self, id = board.id] exists in

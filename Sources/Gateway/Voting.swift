@@ -138,7 +138,7 @@ extension Gateway {
         case .failure(let rejection):
             return .refused(.rejected(rejection), board)
         case .success(let choices):
-            let key = BallotKey(poll: poll.id, voter: shared.hasher.voterKey(for: vote.voter))
+            let key = BallotKey(poll: poll.id, voter: secrets.hasher.voterKey(for: vote.voter))
             return .admitted(
                 Ballot(
                     key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,

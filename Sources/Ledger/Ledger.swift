@@ -1,6 +1,6 @@
-package import Polls
-package import Store
-package import Telemetry
+import Polls
+import Store
+import Telemetry
 import Threads
 
 /// The strong room: makes ballots durable, batch by batch.
@@ -8,7 +8,7 @@ import Threads
 /// Batches form by themselves, without a timer: one thread commits all that waits, reports, and
 /// takes what came meanwhile. A second thread answers ballots whose commit limit passes while the
 /// first waits for the store.
-package final class Ledger: @unchecked Sendable {
+final class Ledger: @unchecked Sendable {
     private let store: any LedgerStore
     private let log: Log
     private let settled: @Sendable ([SettledBallot]) -> Void
@@ -17,7 +17,7 @@ package final class Ledger: @unchecked Sendable {
     private let commitLimitNanoseconds: Int64
     private let queue: BallotQueue
     private let health: Health
-    private let statistics = LedgerStatistics()
+    let statistics: LedgerStatistics
     // Guarded by `monitor`: `batch`, `hasEnded`, `threads`. The store is called without it.
     private let monitor = Monitor()
     private var batch: Batch
@@ -29,15 +29,19 @@ package final class Ledger: @unchecked Sendable {
 
     /// - Parameters:
     ///   - store: used by the ledger's thread only.
+    ///   - subject: what the log says is lost without its store.
+    ///   - statistics: may be those of several ledgers.
     ///   - random: 0 to 1, for the delays between attempts.
     ///   - settled: each ballot's answer, once; from either thread.
     ///   - happened: the tallies of a commit, before its answers; from the ledger's thread.
-    package init(
+    init(
         settings: LedgerSettings, store: any LedgerStore, log: Log,
+        subject: String = "storage for ballots", statistics: LedgerStatistics = LedgerStatistics(),
         random: @escaping @Sendable () -> Double = { .random(in: 0...1) },
         settled: @escaping @Sendable ([SettledBallot]) -> Void,
         happened: @escaping @Sendable (PollEvent) -> Void
     ) {
+        self.statistics = statistics
         self.store = store
         self.log = log
         self.settled = settled
@@ -45,12 +49,12 @@ package final class Ledger: @unchecked Sendable {
         self.random = random
         commitLimitNanoseconds = settings.commitLimit.nanoseconds
         queue = BallotQueue(limit: settings.waitingBallots, batchLimit: settings.batchLimit)
-        health = Health(of: "storage for ballots", log: log, now: Clock.monotonicNanoseconds)
+        health = Health(of: subject, log: log, now: Clock.monotonicNanoseconds)
         batch = Batch(backoff: Backoff(base: .milliseconds(20), limit: .milliseconds(500)))
     }
 
     /// Once. The threads keep the ledger until it is drained.
-    package func start() {
+    func start() {
         let threads = [
             Thread(name: "ledger") { self.run() },
             Thread(name: "ledger limit") { self.watch() },
@@ -61,7 +65,7 @@ package final class Ledger: @unchecked Sendable {
     /// From any thread; does not wait.
     /// - Returns: false where the ledger is full or draining: the ballot was not taken, and is not
     ///   answered.
-    package func enqueue(_ ballot: Ballot) -> Bool {
+    func enqueue(_ ballot: Ballot) -> Bool {
         let deadline = Clock.monotonicNanoseconds() + commitLimitNanoseconds
         if queue.enqueue(ballot, deadline: deadline) { return true }
         statistics.refused.add()
@@ -69,13 +73,13 @@ package final class Ledger: @unchecked Sendable {
     }
 
     /// Whether the last attempt reached the store, and in time.
-    package var isHealthy: Bool { health.isHealthy }
+    var isHealthy: Bool { health.isHealthy }
 
     /// Takes no more, settles what waits, and ends both threads. Without storage that takes until the
     /// commit limit of the last ballot.
     /// - Parameter deadline: monotonic nanoseconds.
     /// - Returns: false where that was not done by `deadline`; it goes on, and may be asked again.
-    package func drain(until deadline: Int64) -> Bool {
+    func drain(until deadline: Int64) -> Bool {
         queue.close()
         monitor.lock()
         while !hasEnded {
@@ -91,15 +95,8 @@ package final class Ledger: @unchecked Sendable {
         return true
     }
 
-    package func write(to text: inout MetricsText) {
-        statistics.write(to: &text)
-        text.gauge(
-            "pollstream_ledger_ballots", "Ballots in the ledger, waiting and in commit.",
-            queue.count)
-        text.gauge(
-            "pollstream_ledger_storage_up", "1 while the ledger reaches its store.",
-            isHealthy ? 1 : 0)
-    }
+    /// Ballots that wait, and those in commit.
+    var ballotCount: Int { queue.count }
 
     // MARK: The ledger's thread
 

@@ -10,6 +10,10 @@ struct Configuration {
     var operationsListen: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 9090)
     var database = Database.sqlite(path: "pollstream.db")
     var migrates = true
+    /// To PostgreSQL; each is a thread.
+    var ledgerConnections = 1
+    /// nil: everything is kept.
+    var retainMilliseconds: Int?
     var loopCount = Host.coreCount
     var drainMilliseconds = 30_000
     var drainDelayMilliseconds = 0
@@ -24,10 +28,14 @@ struct Configuration {
 
     enum Database: Equatable, CustomStringConvertible {
         case sqlite(path: String)
+        /// As libpq takes it: a URI, or keywords and values. May hold a password.
+        case postgres(conninfo: String)
 
+        /// Without secrets.
         var description: String {
             switch self {
             case .sqlite(let path): "sqlite:\(path)"
+            case .postgres: "postgres"
             }
         }
     }

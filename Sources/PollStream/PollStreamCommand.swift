@@ -50,8 +50,7 @@ struct Migrate: ParsableCommand {
     func run() throws {
         let configuration = try loadConfiguration(["database": database.map { [$0] } ?? []])
         do {
-            let store = try Server.openStore(configuration, migrates: true)
-            store.close()
+            try Storage.migrate(configuration.database)
         } catch {
             Host.say("pollstream: \(error)")
             throw ExitStatus.dependencyUnusable
@@ -84,6 +83,11 @@ struct ServeOptions: ParsableArguments {
         String?
     @Option(parsing: .unconditional, help: Setting.named("migrate").argumentHelp) var migrate:
         String?
+    @Option(
+        name: .customLong("ledger-connections"), parsing: .unconditional,
+        help: Setting.named("ledger-connections").argumentHelp)
+    var ledgerConnections: String?
+    @Option(parsing: .unconditional, help: Setting.named("retain").argumentHelp) var retain: String?
     @Option(parsing: .unconditional, help: Setting.named("loops").argumentHelp) var loops: String?
     @Option(parsing: .unconditional, help: Setting.named("tick").argumentHelp) var tick: String?
     @Option(parsing: .unconditional, help: Setting.named("voter-names").argumentHelp)
@@ -122,7 +126,8 @@ struct ServeOptions: ParsableArguments {
             "ws-echo": wsEcho ? ["on"] : [],
         ]
         for (name, value) in [
-            "ops-listen": opsListen, "database": database, "migrate": migrate, "loops": loops,
+            "ops-listen": opsListen, "database": database, "migrate": migrate,
+            "ledger-connections": ledgerConnections, "retain": retain, "loops": loops,
             "tick": tick, "voter-names": voterNames, "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,

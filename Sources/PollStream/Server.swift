@@ -13,8 +13,10 @@ final class Server {
     private let configuration: Configuration
     private let log: Log
     private let logOutput: LogOutput
-    private let store: SQLiteStore
-    private let ledger: Ledger
+    private let storage: Storage
+    private let unlocking: Unlocking
+    private let retention: Retention?
+    private let ledgers: Ledgers
     private let catalogue: Catalogue
     private let budget: ConnectionBudget
     private let loops: [LoopThread]
@@ -36,13 +38,20 @@ final class Server {
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
 
-        store = try Server.openStore(configuration, migrates: configuration.migrates)
-        ledger = Ledger(
-            settings: configuration.ledger, store: store, log: log,
+        storage = try Storage(configuration, log: log)
+        unlocking = Unlocking(storage, log: log) { [switchboard] in
+            switchboard.tellAll(.unlock($0))
+        }
+        retention = configuration.retainMilliseconds.map { [storage, log] in
+            Retention(store: storage.retention, after: Int64($0), log: log)
+        }
+        ledgers = Ledgers(
+            settings: configuration.ledger, stores: storage.ledgers, log: log,
             settled: { [switchboard] in switchboard.deliver($0) },
             happened: { [switchboard] in switchboard.announce($0) })
         catalogue = Catalogue(
-            settings: configuration.catalogue, store: store, exports: [store, store], log: log,
+            settings: configuration.catalogue, store: storage.catalogue, exports: storage.exports,
+            log: log,
             makeHostKey: {
                 let key = HostKey.generate()
                 return (key, key.hashed(by: HostKey.hash(of:)))
@@ -53,15 +62,15 @@ final class Server {
 
         let metrics = MetricsPage()
         let doors = Doors(
-            enqueue: { [ledger] in ledger.enqueue($0) },
+            enqueue: { [ledgers] in ledgers.enqueue($0) },
             ask: { [catalogue] in catalogue.ask($0, ticket: $1) },
-            isReady: { [ledger, catalogue] in ledger.isHealthy && catalogue.isHealthy },
+            isReady: { [unlocking, ledgers, catalogue] in
+                unlocking.isUnlocked && ledgers.isHealthy && catalogue.isHealthy
+            },
             metrics: { metrics.render() },
             drain: { [shutdown] in shutdown.request(seconds: $0) },
             tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) })
-        let shared = Shared(
-            hasher: IdentityHasher(key: store.keys.identity),
-            tokens: VoterTokenSigner(key: store.keys.cookie))
+        let shared = Shared(secrets: storage.secrets)
 
         var loopSettings = configuration.loop
         loopSettings.overloadResponse = Gateway.overloadResponse
@@ -82,7 +91,8 @@ final class Server {
                     text.info("pollstream_build_info", "Version.", [("version", Version.current)])
                 },
                 LoopMetrics(readers: loops.map(\.statistics)).write,
-                ledger.write, catalogue.write, logOutput.write,
+                ledgers.write, catalogue.write, logOutput.write,
+                { [retention] text in retention?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
         log.notice(
@@ -97,9 +107,11 @@ final class Server {
 
     /// Serves until the process is asked to stop, and then drains it.
     func serve() {
-        ledger.start()
+        ledgers.start()
         catalogue.start()
         for loop in loops { loop.start() }
+        unlocking.start()
+        retention?.start()
         for address in served { Host.say("listening on http://\(address)") }
         if let operations { Host.say("ops on http://\(operations)") }
         guard case .drain(let request)? = shutdown.wait(isDraining: false, until: nil) else {
@@ -127,11 +139,12 @@ final class Server {
         let cut = budget.connectionCount
         // A ballot whose socket is gone is committed all the same.
         let settled = wait(until: max(deadline, Clock.monotonicNanoseconds() + 500_000_000)) {
-            [ledger] in ledger.drain(until: Clock.monotonicNanoseconds())
+            [ledgers] in ledgers.drain(until: Clock.monotonicNanoseconds())
         }
         for loop in loops { loop.stop() }
+        retention?.stop()
         let answered = catalogue.drain(until: Clock.monotonicNanoseconds() + 500_000_000)
-        if settled && answered { store.close() }
+        if settled && answered { storage.close() }
         log.notice(
             "stopped",
             [
@@ -163,12 +176,6 @@ final class Server {
 
     // MARK: Parts
 
-    static func openStore(_ configuration: Configuration, migrates: Bool) throws -> SQLiteStore {
-        switch configuration.database {
-        case .sqlite(let path): try SQLiteStore(path: path, migrates: migrates)
-        }
-    }
-
     /// Every loop listens on every address; a port that is picked is picked once. Operations are
     /// served by the first loop alone.
     private static func listen(_ configuration: Configuration, on loops: [LoopThread]) throws
@@ -192,10 +199,7 @@ final class Server {
     static func problems(with configuration: Configuration) -> [String] {
         var problems: [String] = []
         do {
-            switch configuration.database {
-            case .sqlite(let path):
-                try SQLiteStore.check(path: path, migrates: configuration.migrates)
-            }
+            try Storage.check(configuration.database, migrates: configuration.migrates)
         } catch {
             problems.append("--database: \(error)")
         }

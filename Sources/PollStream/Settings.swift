@@ -74,13 +74,23 @@ struct Setting: Sendable {
             configuration.operationsListen = value == "off" ? nil : try Value.address(value)
         },
         single(
-            "database", "sqlite:PATH", standard: "sqlite:pollstream.db",
-            "Where polls and ballots are kept."
+            "database", "sqlite:PATH|postgres://…", standard: "sqlite:pollstream.db",
+            "Where polls and ballots are kept.", isSecret: true
         ) { (configuration, value) throws(BadValue) in
-            guard value.hasPrefix("sqlite:"), value.count > 7 else {
-                throw BadValue("is not a database; write it like sqlite:pollstream.db")
-            }
-            configuration.database = .sqlite(path: String(value.dropFirst(7)))
+            configuration.database = try Value.database(value)
+        },
+        single(
+            "ledger-connections", "N", standard: "1",
+            "Connections to PostgreSQL that store ballots, a thread each; a poll stays on one."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.ledgerConnections = try Value.integer(value, in: 1...64)
+        },
+        single(
+            "retain", "DURATION", standard: "everything is kept",
+            "How long after its close a poll keeps its voters' names; its ballots, twice as long."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.retainMilliseconds =
+                value == "off" ? nil : try Value.longMilliseconds(value)
         },
         single(
             "migrate", "on|off", standard: "on", "Create or upgrade the schema at the start."

@@ -28,6 +28,29 @@ enum Value {
         return product
     }
 
+    /// As `milliseconds`, also in days, up to ten years.
+    static func longMilliseconds(_ text: String) throws(BadValue) -> Int {
+        guard text.hasSuffix("d") else { return try milliseconds(text) }
+        guard let days = Int(text.dropLast()), (1...3_650).contains(days) else {
+            throw BadValue("is out of range; give 1d to 3650d")
+        }
+        return days * 86_400_000
+    }
+
+    /// A file for SQLite, or what libpq takes: a URI, or keywords and values.
+    static func database(_ text: String) throws(BadValue) -> Configuration.Database {
+        if text.hasPrefix("sqlite:"), text.count > 7 {
+            return .sqlite(path: String(text.dropFirst(7)))
+        }
+        let isURI = text.hasPrefix("postgres://") || text.hasPrefix("postgresql://")
+        if isURI || (text.contains("=") && !text.contains("://")) {
+            return .postgres(conninfo: text)
+        }
+        throw BadValue(
+            "is not a database; write it like sqlite:pollstream.db or "
+                + "postgres://USER@HOST/DATABASE")
+    }
+
     /// `65536`, `64KiB`, `16MiB`. - Returns: bytes.
     static func bytes(_ text: String, in range: ClosedRange<Int>) throws(BadValue) -> Int {
         let units: [(suffix: String, bytes: Int)] = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)]

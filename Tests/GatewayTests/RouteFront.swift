@@ -11,8 +11,9 @@ import Polls
 final class RouteFront {
     let catalogue = ScriptedCatalogue()
     let shared = Shared(
-        hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-        tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)))
+        secrets: Secrets(
+            hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
+            tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32))))
     private let listening = Listening()
     private let ended = DispatchSemaphore(value: 0)
 

@@ -19,8 +19,9 @@ final class TestFront {
         polls: [PollRecord] = []
     ) {
         shared = Shared(
-            hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-            tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)))
+            secrets: Secrets(
+                hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
+                tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32))))
         for poll in polls { rooms.add(poll) }
         for index in 0..<loops { start(index, tickNanoseconds, settings) }
     }

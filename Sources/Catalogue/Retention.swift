@@ -1,0 +1,84 @@
+package import Store
+package import Telemetry
+import Threads
+
+/// Takes away what is no longer needed of polls that are over: the voters' names after a while, the
+/// ballots after twice as long. The tallies stay. On a thread of its own, in small steps with pauses,
+/// so that ballots never wait for it.
+package final class Retention: @unchecked Sendable {
+    private let store: any RetentionStore
+    private let age: Int64
+    private let health: Health
+    private let removed = Counter()
+    private let blanked = Counter()
+    // Guarded by `monitor`.
+    private let monitor = Monitor()
+    private var isStopped = false
+    private var thread: Thread?
+
+    private static let slice = 1_000
+    /// Between two slices, and between two looks where nothing was left to do.
+    private static let pauseNanoseconds: Int64 = 50_000_000
+    private static let restNanoseconds: Int64 = 60_000_000_000
+
+    /// - Parameters:
+    ///   - store: used by the thread alone.
+    ///   - milliseconds: since the close of a poll.
+    package init(store: any RetentionStore, after milliseconds: Int64, log: Log) {
+        self.store = store
+        age = milliseconds
+        health = Health(of: "storage for retention", log: log, now: Clock.monotonicNanoseconds)
+    }
+
+    /// Once.
+    package func start() {
+        let thread = Thread(name: "retention") { self.run() }
+        monitor.withLock { self.thread = thread }
+    }
+
+    /// Ends the thread after the slice that is under way.
+    package func stop() {
+        let thread = monitor.withLock {
+            isStopped = true
+            return self.thread
+        }
+        monitor.signalAll()
+        thread?.join()
+    }
+
+    package func write(to text: inout MetricsText) {
+        text.counter(
+            "pollstream_retention_blanked_ballots_total",
+            "Ballots whose voter was taken away.", blanked.value)
+        text.counter(
+            "pollstream_retention_removed_ballots_total", "Ballots that were removed.",
+            removed.value)
+    }
+
+    private func run() {
+        while true {
+            let nanoseconds = step() ? Self.pauseNanoseconds : Self.restNanoseconds
+            let deadline = Clock.monotonicNanoseconds() + nanoseconds
+            monitor.lock()
+            while !isStopped, monitor.wait(until: deadline) {}
+            let isStopped = isStopped
+            monitor.unlock()
+            if isStopped { return }
+        }
+    }
+
+    /// - Returns: whether there may be more to do.
+    private func step() -> Bool {
+        do throws(StoreError) {
+            let blanked = try store.blankVoters(closedForMilliseconds: age, limit: Self.slice)
+            self.blanked.add(UInt64(blanked))
+            let removed = try store.removeBallots(closedForMilliseconds: age * 2, limit: Self.slice)
+            self.removed.add(UInt64(removed))
+            health.recover()
+            return blanked + removed > 0
+        } catch {
+            health.note(error)
+            return false
+        }
+    }
+}

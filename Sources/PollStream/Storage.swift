@@ -1,0 +1,131 @@
+import Gateway
+import Identity
+import Store
+import Telemetry
+import Threads
+
+/// The store as the rooms need it: one part for each of their threads.
+struct Storage {
+    let ledgers: [any LedgerStore]
+    let catalogue: any CatalogueStore
+    let exports: [any ExportStore]
+    let retention: any RetentionStore
+    /// nil where the database could not be reached; `prepare` goes on trying.
+    let secrets: Secrets?
+    /// Looks the database over and makes its tables. Blocks; from one thread.
+    let prepare: @Sendable () throws(StoreError) -> Secrets
+    /// Idempotent; everything later is unavailable.
+    let close: () -> Void
+
+    /// - Throws: `StoreError.unusable` where somebody has to act; for SQLite, `.unavailable` too.
+    init(_ configuration: Configuration, log: Log) throws(StoreError) {
+        switch configuration.database {
+        case .sqlite(let path):
+            let store = try SQLiteStore(path: path, migrates: configuration.migrates)
+            ledgers = [store]
+            catalogue = store
+            exports = [store, store]
+            retention = store
+            let secrets = Secrets(store.keys)
+            self.secrets = secrets
+            prepare = { secrets }
+            close = store.close
+        case .postgres(let conninfo):
+            var settings = PostgresSettings()
+            settings.commitLimit = configuration.ledger.commitLimit.nanoseconds / 1_000_000
+            let store = try PostgresStore(conninfo: conninfo, settings: settings) {
+                log.warning($0)
+            }
+            let migrates = configuration.migrates
+            ledgers = (0..<configuration.ledgerConnections).map { _ in store.makeLedger() }
+            catalogue = store.makeCatalogue()
+            exports = [store.makeExports(), store.makeExports()]
+            retention = store.makeCatalogue()
+            let prepare: @Sendable () throws(StoreError) -> Secrets = {
+                () throws(StoreError) in Secrets(try store.prepare(migrates: migrates))
+            }
+            self.prepare = prepare
+            close = store.close
+            do throws(StoreError) {
+                secrets = try prepare()
+            } catch {
+                guard case .unavailable(let reason) = error else { throw error }
+                log.warning("no database yet; nothing is served", ["reason": reason])
+                secrets = nil
+            }
+        }
+    }
+
+    /// Creates or upgrades the tables, and lets go.
+    static func migrate(_ database: Configuration.Database) throws(StoreError) {
+        switch database {
+        case .sqlite(let path): try SQLiteStore(path: path).close()
+        case .postgres(let conninfo):
+            _ = try PostgresStore(conninfo: conninfo).prepare(migrates: true)
+        }
+    }
+
+    /// Whether it could be used; nothing is changed.
+    static func check(_ database: Configuration.Database, migrates: Bool) throws(StoreError) {
+        switch database {
+        case .sqlite(let path): try SQLiteStore.check(path: path, migrates: migrates)
+        case .postgres(let conninfo):
+            try PostgresStore(conninfo: conninfo).check(migrates: migrates)
+        }
+    }
+}
+
+/// Goes on asking for a database that was away at the start, once a second, until it is there.
+final class Unlocking: @unchecked Sendable {
+    private let storage: Storage
+    private let log: Log
+    private let unlock: @Sendable (Secrets) -> Void
+    // Guarded by `monitor`.
+    private let monitor = Monitor()
+    private var isDone: Bool
+    private var lastReason = ""
+
+    init(_ storage: Storage, log: Log, unlock: @escaping @Sendable (Secrets) -> Void) {
+        self.storage = storage
+        self.log = log
+        self.unlock = unlock
+        isDone = storage.secrets != nil
+    }
+
+    var isUnlocked: Bool { monitor.withLock { isDone } }
+
+    /// Once. The thread ends with the process, or when the database is there.
+    func start() {
+        if isUnlocked { return }
+        _ = Thread(name: "unlocking") { self.run() }
+    }
+
+    private func run() {
+        while true {
+            Thread.sleep(until: Clock.monotonicNanoseconds() + 1_000_000_000)
+            do throws(StoreError) {
+                let secrets = try storage.prepare()
+                unlock(secrets)
+                monitor.withLock { isDone = true }
+                log.notice("the database is there")
+                return
+            } catch {
+                say(error)
+            }
+        }
+    }
+
+    /// What somebody has to do about it is said once.
+    private func say(_ error: StoreError) {
+        guard case .unusable(let reason) = error, reason != lastReason else { return }
+        lastReason = reason
+        log.error("the database cannot be used", ["reason": reason])
+    }
+}
+
+extension Secrets {
+    init(_ keys: StoreKeys) {
+        self.init(
+            hasher: IdentityHasher(key: keys.identity), tokens: VoterTokenSigner(key: keys.cookie))
+    }
+}
