@@ -31,11 +31,7 @@ struct Storage {
             prepare = { secrets }
             close = store.close
         case .postgres(let conninfo):
-            var settings = PostgresSettings()
-            settings.commitLimit = configuration.ledger.commitLimit.nanoseconds / 1_000_000
-            let store = try PostgresStore(conninfo: conninfo, settings: settings) {
-                log.warning($0)
-            }
+            let store = try PostgresStore(conninfo: conninfo) { log.warning($0) }
             let migrates = configuration.migrates
             ledgers = (0..<configuration.ledgerConnections).map { _ in store.makeLedger() }
             catalogue = store.makeCatalogue()

@@ -2,6 +2,7 @@
 
 import pytest
 
+import stores
 from gateway import Gateway, Poll
 
 _gateways: list[Gateway] = []
@@ -61,6 +62,18 @@ def gateway(start_module_gateway) -> Gateway:
 def poll(gateway) -> Poll:
     """A fresh open poll with two options, results live, no change of votes."""
     return gateway.create_poll()
+
+
+def pytest_sessionfinish():
+    stores.close()
+
+
+def pytest_collection_modifyitems(config, items):
+    """A store's own tests run with that store only."""
+    others = {"sqlite", "postgres"} - {stores.KIND}
+    kept = [item for item in items if not others & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,13 +6,14 @@ import datetime
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import threading
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
 import requests
+
+import stores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 20
@@ -99,13 +100,13 @@ class Gateway:
     """`pollstream serve` in a folder of its own. `start` returns once it says where it listens;
     `up` is set while it does."""
 
-    def __init__(self, folder: Path, *arguments, environment=None, without=()):
+    def __init__(self, folder: Path, *arguments, environment=None, without=(), store=None):
         self.folder = Path(folder)
-        self.database = self.folder / "pollstream.db"
+        self.store = store or stores.new(self.folder)
         options = {
             "--listen": "127.0.0.1:0",
             "--ops-listen": "127.0.0.1:0",
-            "--database": f"sqlite:{self.database}",
+            "--database": self.store.uri,
         }
         self.arguments = [
             word for name, value in options.items() if name not in without for word in (name, value)
@@ -275,19 +276,15 @@ class Gateway:
 
     # SQL
 
-    def stored_ballots(self) -> int:
-        """The rows of `ballots`, all polls together, as the database file holds them."""
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
-        ) as connection:
-            return connection.execute("SELECT count(*) FROM ballots").fetchone()[0]
+    @property
+    def database(self) -> Path:
+        """The file, for tests of embedded storage."""
+        return self.store.path
 
-    @contextlib.contextmanager
+    def stored_ballots(self) -> int:
+        """The rows of `ballots`, all polls together, as the database holds them."""
+        return self.store.stored_ballots()
+
     def storage_stalled(self):
-        """Holds SQLite's one write lock, writing nothing: no commit gets through meanwhile."""
-        connection = sqlite3.connect(self.database, timeout=10, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-        finally:
-            connection.close()
+        """A context in which no commit gets through."""
+        return self.store.stalled()

@@ -59,6 +59,7 @@ def test_no_answered_ballot_is_lost_or_doubled_by_crashes(start_gateway):
     check_books(gateway, poll, receipts)
 
 
+@pytest.mark.sqlite
 def test_revisions_do_not_fall_when_an_older_database_is_restored(start_gateway, tmp_path):
     gateway = start_gateway()
     poll = gateway.create_poll()

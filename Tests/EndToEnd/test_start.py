@@ -107,6 +107,7 @@ def test_a_database_where_none_can_be_is_refused(tmp_path):
     assert "missing" in done.stderr
 
 
+@pytest.mark.sqlite
 def test_a_second_gateway_on_the_same_file_is_refused(start_gateway):
     gateway = start_gateway()
     done = run_to_end("serve", *loopback(gateway.folder), folder=gateway.folder)
@@ -122,6 +123,7 @@ def test_a_gateway_that_was_killed_blocks_no_successor(start_gateway):
     assert gateway.get("/polls/").status_code == 200
 
 
+@pytest.mark.sqlite
 def test_a_newer_schema_is_refused_and_left_alone(start_gateway, tmp_path):
     gateway = start_gateway()
     gateway.cast(gateway.create_poll(), 0, "ada")
@@ -251,6 +253,7 @@ def test_logs_hold_no_secret(start_gateway):
     assert "very-particular-name" not in log
 
 
+@pytest.mark.sqlite
 def test_a_database_survives_a_copy(start_gateway, tmp_path):
     gateway = start_gateway()
     poll = gateway.create_poll()

@@ -2,7 +2,8 @@
 package struct PostgresSettings: Sendable {
     /// From the first packet to a server that is ready for a query.
     package var connectLimit: Int64 = 3_000
-    /// For one batch of ballots; beyond it the connection is given up and the batch settled again.
+    /// For one attempt to commit a batch of ballots; beyond it the connection is given up, and the
+    /// batch settled again on another. Voters may be answered earlier.
     package var commitLimit: Int64 = 5_000
     /// For a question of the catalogue.
     package var requestLimit: Int64 = 5_000
