@@ -18,7 +18,9 @@ final class PostgresLedger: LedgerStore {
     private var recentKeys = RecentKeys()
     /// So many batches are still merged, because a COPY met a ballot that was there.
     private var mergesLeft = 0
-    /// Ballots of the last attempt, where nobody knows whether it committed.
+    /// Nobody knows whether the last attempt committed.
+    private var isUncertain = false
+    /// Its ballots that may replace others.
     private var uncertainIDs: Set<Int64> = []
     /// Of a batch whose first part committed and whose second did not.
     private var unannounced: [PollID: Tally] = [:]
@@ -44,7 +46,8 @@ final class PostgresLedger: LedgerStore {
             try probe()
             return Settlement(outcomes: [], tallies: [])
         }
-        var batch = SettlingBatch(ballots, uncertainIDs: uncertainIDs)
+        var batch = SettlingBatch(
+            ballots, showsEveryTally: isUncertain, uncertainIDs: uncertainIDs)
         do throws(PostgresFailure) {
             try settle(&batch)
         } catch {
@@ -52,12 +55,16 @@ final class PostgresLedger: LedgerStore {
             // One lost COMMIT makes the whole batch uncertain, whatever came of the rest.
             let failure = error.storeError(mayBeStored: batch.mayBeStored)
             let isUnknown = batch.mayBeStored || batch.hasStored
-            if isUnknown { uncertainIDs.formUnion(ballots.lazy.filter(\.allowsChange).map(\.id)) }
+            if isUnknown {
+                isUncertain = true
+                uncertainIDs.formUnion(ballots.lazy.filter(\.allowsChange).map(\.id))
+            }
             if isUnknown, case .unavailable(let reason) = failure {
                 throw .commitUnknown(reason: reason)
             }
             throw failure
         }
+        isUncertain = false
         uncertainIDs.removeAll()
         let announced = unannounced.merging(batch.tallies) { $0.isNewer(than: $1) ? $0 : $1 }
         unannounced.removeAll()
@@ -123,7 +130,12 @@ final class PostgresLedger: LedgerStore {
                     guard attempt < Self.attempts else { throw error }
                     attempt += 1
                 case SQLState.lockNotAvailable:
-                    guard try storeApart(groups, in: &batch) else { throw error }
+                    let isCutOff = try cutOffSilent()
+                    attempt += 1
+                    if isCutOff, attempt <= Self.attempts { continue }
+                    // An earlier attempt may have stored them: then nobody may say that it did not.
+                    if isUncertain { throw error }
+                    try storeApart(groups, in: &batch)
                     return
                 case SQLState.readOnlyTransaction:
                     // A server that has become a standby: the next connection may find the other.
@@ -135,43 +147,40 @@ final class PostgresLedger: LedgerStore {
         }
     }
 
-    /// Somebody keeps a row locked: cuts off who of ours has fallen silent, and stores poll by poll,
-    /// so that only the ballots of the locked one fail.
-    /// - Returns: false where there is but one poll, or nothing could be stored.
+    /// Somebody keeps a row locked: stores poll by poll, so that only the ballots of the locked one
+    /// fail, and only now.
     private func storeApart(_ groups: VoterGroups, in batch: inout SettlingBatch)
-        throws(PostgresFailure) -> Bool
+        throws(PostgresFailure)
     {
-        try cutOffSilent()
-        if groups.polls.count == 1 { return false }
-        var locked: [Int] = []
-        for poll in groups.polls {
-            let indices = groups.groups[poll.range].flatMap(\.indices)
-            do throws(PostgresFailure) {
-                try store(indices, in: &batch, by: merge)
-            } catch {
-                guard error.sqlState == SQLState.lockNotAvailable else { throw error }
-                locked += indices
+        guard groups.polls.count > 1 else {
+            for index in groups.groups.lazy.flatMap(\.indices) {
+                batch.outcomes[index] = .storageUnavailable
             }
+            return
         }
-        for index in locked { batch.outcomes[index] = .storageUnavailable }
-        return true
+        for poll in groups.polls {
+            try store(groups.groups[poll.range].flatMap(\.indices), in: &batch, by: merge)
+        }
     }
 
     /// A gateway that was stopped in the middle of a COPY, or of a transaction of its catalogue, holds
     /// its locks and says nothing. The server's own limits do not see the first, hence this.
-    private func cutOffSilent() throws(PostgresFailure) {
+    /// - Returns: whether there was one.
+    private func cutOffSilent() throws(PostgresFailure) -> Bool {
         let rows = try session.withConnection { (connection) throws(PostgresFailure) in
             try connection.execute(
                 """
                 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                 WHERE datname = current_database() AND usename = current_user
-                    AND wait_event = 'ClientRead' AND query ~ 'pollstream'
+                    AND application_name = current_setting('application_name')
+                    AND wait_event = 'ClientRead'
                     AND state IN ('active', 'idle in transaction')
                     AND clock_timestamp() - greatest(query_start, state_change) > interval '600 ms'
                 """, until: postgresDeadline(in: settings.requestLimit))
         }
         let count = try rows.integer(0, 0)
         if count > 0 { notice("cut off \(count) silent sessions that kept ballots locked") }
+        return count > 0
     }
 
     // MARK: The two paths

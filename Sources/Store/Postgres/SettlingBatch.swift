@@ -20,10 +20,14 @@ struct SettlingBatch {
 
     /// Positions of the ballots, in parts that have but one edition of each poll.
     let parts: [[Int]]
+    /// Also of polls that this attempt leaves as they are: an earlier one may have changed them, and
+    /// nobody was told.
+    private let showsEveryTally: Bool
     private let uncertainIDs: Set<Int64>
 
-    init(_ ballots: [Ballot], uncertainIDs: Set<Int64>) {
+    init(_ ballots: [Ballot], showsEveryTally: Bool = false, uncertainIDs: Set<Int64> = []) {
         self.ballots = ballots
+        self.showsEveryTally = showsEveryTally
         self.uncertainIDs = uncertainIDs
         // Each is replaced.
         outcomes = Array(repeating: .storageUnavailable, count: ballots.count)
@@ -111,10 +115,12 @@ struct SettlingBatch {
                 }
                 answer(group, exception, revision: revision)
             }
-            guard rows.bool(row, 4) else { continue }
+            guard rows.bool(row, 4) || showsEveryTally else { continue }
             tallies[id] = Tally(
                 pollID: id, revision: revision, ballots: try rows.integer(row, 2),
-                counts: try rows.integers(row, 3), at: oldestCast)
+                counts: try rows.integers(row, 3),
+                at: oldestCast == .max
+                    ? ballots[groups.groups[part.range.lowerBound].sent].castAt : oldestCast)
         }
     }
 

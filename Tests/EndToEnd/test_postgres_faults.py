@@ -1,0 +1,506 @@
+"""What the database, and the way to it, can do to one gateway. Bounds in seconds are the product's own,
+doubled where a busy machine may need it."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from functools import partial
+
+import psycopg
+import pytest
+
+from answers import refused
+from fault_proxy import FaultProxy, commits, copies, ends_copy, ends_large_copy, merges
+from follower import Follower
+from live import Viewer
+from postgres import Server
+from test_invariants import check_books
+from voting import (
+    Receipts,
+    ballots_for,
+    cast_over_websocket,
+    in_threads,
+    join,
+    names_until,
+    start_voters,
+)
+
+pytestmark = pytest.mark.postgres
+
+COMMIT_LIMIT = 5
+HEALS_WITHIN = 2 * 5
+
+
+@pytest.fixture
+def server():
+    """A server of the test's own, as durable as servers are."""
+    server = Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def steady():
+    """A server that its tests leave running."""
+    server = Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def proxy(steady):
+    proxy = FaultProxy(("127.0.0.1", steady.port))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def database(steady):
+    return steady.create_database()
+
+
+def through(database, proxy):
+    """The database as seen through the proxy."""
+    database.uri = database.server.uri(database.name, proxy.port)
+    return database
+
+
+def wait_until_ready(gateway, seconds: float = HEALS_WITHIN):
+    began = time.monotonic()
+    while gateway.ops("GET", "/readyz").status_code != 200:
+        assert time.monotonic() - began < seconds, gateway.log_text()
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def vote_at_once(gateway, poll, names, sockets: int = 8) -> Receipts:
+    """Casts all ballots as fast as they go, so that they commit in large batches."""
+    receipts = Receipts()
+    names = list(names)
+    join(
+        in_threads(
+            *(
+                (cast_over_websocket, gateway, poll, ballots_for(poll, names[part::sockets]),
+                 receipts, 256)
+                for part in range(sockets)
+            )
+        )
+    )  # fmt: skip
+    return receipts
+
+
+# The server goes and comes back
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT], ids=str)
+def test_no_answered_ballot_is_lost_or_doubled_by_restarts(server, start_gateway, how):
+    gateway = start_gateway(store=server.create_database())
+    poll = gateway.create_poll(["a", "b", "c"])
+    stop, receipts = threading.Event(), Receipts()
+    voters = start_voters(gateway, poll, receipts, partial(names_until, stop))
+    follower = Follower(gateway, poll)
+    for _ in range(10 if how == signal.SIGKILL else 3):
+        receipts.wait_for(len(receipts.outcomes) + 150)
+        server.stop(how)
+        time.sleep(0.3)
+        server.start()
+        wait_until_ready(gateway)
+    receipts.wait_for(len(receipts.outcomes) + 150)
+    stop.set()
+    join(voters)
+    assert set(receipts.outcomes.values()) <= {"counted", "repeated"}
+    follower.wait_for_total(len(receipts.outcomes))
+    follower.stop()
+    assert follower.connections == 1, "viewers stay connected"
+    results = gateway.results(poll)
+    assert results["total"] == len(receipts.outcomes) == gateway.stored_ballots()
+    assert gateway.audit(poll)["consistent"] is True
+
+
+def test_a_database_that_is_away_at_the_start_is_waited_for(server, start_gateway):
+    database = server.create_database()
+    server.stop()
+    gateway = start_gateway(store=database)
+    assert gateway.ops("GET", "/livez").status_code == 200
+    assert gateway.ops("GET", "/readyz").status_code == 503
+    refused(gateway.post("/votes/", json={"poll_id": 1, "option_id": 1, "voter": "ada"}), 503)
+    refused(gateway.get("/polls/"), 503, "storage_unavailable")
+    server.start()
+    wait_until_ready(gateway)
+    gateway.cast(gateway.create_poll(), 0, "ada")
+
+
+def test_viewers_stay_and_votes_are_told_while_the_server_is_stopped(server, start_gateway):
+    gateway = start_gateway(store=server.create_database())
+    poll = gateway.create_poll()
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        server.stop(signal.SIGQUIT)
+        began = time.monotonic()
+        answer = gateway.vote(poll, 0, "ada")
+        assert answer.status_code in (503, 504), answer.text
+        assert time.monotonic() - began < 2 * COMMIT_LIMIT
+        assert gateway.ops("GET", "/readyz").status_code == 503
+        assert viewer.ask(type="ping")["type"] == "pong"
+        server.start()
+        wait_until_ready(gateway)
+        assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+        viewer.until("tally", total=1)
+    assert gateway.stored_ballots() == 1
+
+
+# The way to the server
+
+
+@pytest.mark.parametrize("moment", [copies, ends_copy, merges])
+@pytest.mark.parametrize("deed", ["reset", "swallow"])
+def test_a_ballot_sent_again_after_a_broken_connection_counts_once(
+    database, proxy, start_gateway, moment, deed
+):
+    plain = start_gateway(store=database)
+    poll = plain.create_poll()
+    broken = start_gateway(store=through(database, proxy))
+    broken.get(poll.path)
+    proxy.once(moment, deed)
+    names = [f"voter {number}" for number in range(600)]
+    receipts = vote_at_once(broken, poll, names)
+    assert proxy.happened.is_set()
+    assert set(receipts.outcomes.values()) <= {"counted", "repeated"}
+    # Whoever was left without an answer goes to another gateway.
+    again = vote_at_once(plain, poll, names)
+    assert set(again.outcomes.values()) == {"repeated"} or set(again.outcomes.values()) == {
+        "counted"
+    }, again.outcomes
+    assert plain.results(poll)["total"] == 600 == plain.stored_ballots()
+    assert plain.audit(poll)["consistent"] is True
+
+
+def test_a_backend_terminated_in_the_middle_of_a_copy(database, proxy, start_gateway):
+    gateway = start_gateway(store=through(database, proxy))
+    poll = gateway.create_poll()
+    proxy.once(ends_copy, "hold")
+    receipts = Receipts()
+    names = [f"voter {number}" for number in range(600)]
+    voters = in_threads(
+        *(
+            (cast_over_websocket, gateway, poll, ballots_for(poll, names[part::4]), receipts, 256)
+            for part in range(4)
+        )
+    )
+    assert proxy.happened.wait(10)
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND query LIKE '%COPY%' AND pid <> pg_backend_pid()"
+    )
+    proxy.release.set()
+    join(voters)
+    check_books(gateway, poll, receipts)
+    assert len(receipts.having("counted")) == 600
+
+
+@pytest.mark.timeout(120)
+def test_a_black_hole_costs_the_commit_limit_and_one_attempt_a_second(
+    database, proxy, start_gateway
+):
+    gateway = start_gateway(store=through(database, proxy))
+    poll = gateway.create_poll()
+    gateway.cast(poll, 0, "first")
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        proxy.black_hole.set()
+        before, began = len(proxy.connected), time.monotonic()
+        answer = gateway.vote(poll, 0, "ada")
+        assert answer.status_code in (503, 504), answer.text
+        assert time.monotonic() - began < 2 * COMMIT_LIMIT
+        time.sleep(7)
+        attempts = len(proxy.connected) - before
+        assert attempts <= time.monotonic() - began + 1, "at most one a second"
+        assert viewer.ask(type="ping")["type"] == "pong"
+        proxy.black_hole.clear()
+        wait_until_ready(gateway)
+        assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+    assert gateway.results(poll)["total"] == 2 == gateway.stored_ballots()
+
+
+@pytest.mark.timeout(150)
+def test_a_server_frozen_for_half_a_minute(server, start_gateway):
+    gateway = start_gateway(store=server.create_database())
+    poll = gateway.create_poll()
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        with server.frozen():
+            began = time.monotonic()
+            for name in ("ada", "bob"):
+                asked = time.monotonic()
+                assert gateway.vote(poll, 0, name).status_code in (503, 504)
+                assert time.monotonic() - asked < 2 * COMMIT_LIMIT
+                assert viewer.ask(type="ping")["type"] == "pong"
+            assert gateway.ops("GET", "/readyz").status_code == 503
+            time.sleep(max(0, began + 30 - time.monotonic()))
+        wait_until_ready(gateway)
+        assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+        viewer.until("tally")
+    deadline = time.monotonic() + HEALS_WITHIN
+    while gateway.results(poll)["total"] != gateway.stored_ballots():
+        assert time.monotonic() < deadline
+    assert gateway.audit(poll)["consistent"] is True
+
+
+@pytest.mark.timeout(120)
+def test_a_lock_held_for_long_costs_its_own_poll_alone(database, start_gateway):
+    gateway = start_gateway(store=database)
+    poll, other = gateway.create_poll(), gateway.create_poll()
+    with database.server.connect(database.name) as connection, connection.transaction():
+        connection.execute(
+            "SELECT 1 FROM pollstream.tallies WHERE poll_id = %s FOR UPDATE", [poll.id]
+        )
+        held = time.monotonic()
+        began = time.monotonic()
+        assert gateway.vote(poll, 0, "ada").status_code in (503, 504)
+        assert time.monotonic() - began < 2 * COMMIT_LIMIT
+        # Both in one batch: the other poll's ballots go through.
+        with Viewer(gateway) as viewer:
+            for number in range(20):
+                for one in (poll, other):
+                    viewer.send(type="vote", ref=f"{one.id}-{number}", poll_id=one.id,
+                                option_ids=[one.options[0]], voter=f"v{number}")  # fmt: skip
+            answers = [viewer.receive() for _ in range(40)]
+        counted = [a for a in answers if a["type"] == "ack" and a["status"] == "counted"]
+        assert {a["poll_id"] for a in counted} == {other.id}
+        assert len(counted) == 20
+        time.sleep(max(0, held + 20 - time.monotonic()))
+    wait_until_ready(gateway)
+    assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+    assert gateway.results(other)["total"] == 20
+    assert gateway.audit(poll)["consistent"] is gateway.audit(other)["consistent"] is True
+
+
+def test_the_end_that_comes_while_a_batch_waits_refuses_it(database, start_gateway):
+    gateway = start_gateway(store=database)
+    poll = gateway.create_poll()
+    answers = []
+    with database.server.connect(database.name) as connection, connection.transaction():
+        connection.execute(
+            "SELECT 1 FROM pollstream.tallies WHERE poll_id = %s FOR UPDATE", [poll.id]
+        )
+        voter = threading.Thread(target=lambda: answers.append(gateway.vote(poll, 0, "ada")))
+        voter.start()
+        time.sleep(0.4)
+        # In time when it was sent; when the row is free, no more.
+        connection.execute(
+            "UPDATE pollstream.tallies SET closes_at = pollstream.unix_ms() WHERE poll_id = %s",
+            [poll.id],
+        )
+    voter.join()
+    refused(answers[0], 409, "poll_closed")
+    assert gateway.results(poll)["total"] == 0 == gateway.stored_ballots()
+
+
+@pytest.mark.parametrize("early", [0.02, 0.0, -0.02])
+def test_an_end_that_is_extended_while_it_comes_is_extended_or_is_not(
+    database, start_gateway, early
+):
+    gateway = start_gateway(store=database)
+    for _ in range(5):
+        poll = gateway.create_poll()
+        end = database.execute("SELECT pollstream.unix_ms() + 150")[0][0]
+        database.execute(
+            f"UPDATE pollstream.tallies SET closes_at = {end} WHERE poll_id = {poll.id}"
+        )
+        while database.execute("SELECT pollstream.unix_ms()")[0][0] < end - early * 1000:
+            pass
+        answer = gateway.call(
+            "PATCH", poll.path, token=poll.host_key, json={"end_time": "2100-01-01T00:00:00Z"}
+        )
+        assert answer.status_code in (200, 409), answer.text
+        time.sleep(0.4)
+        counted = gateway.vote(poll, 0, "ada").status_code == 201
+        assert counted == (answer.status_code == 200)
+        state = gateway.poll(poll)["state"]
+        assert state == ("open" if counted else "closed") or not counted
+
+
+# What the server refuses
+
+
+def test_a_full_disk_loses_nothing_and_is_recovered_from(server, start_gateway, tmp_path):
+    """A small disk for ballots alone: what the server keeps elsewhere goes on."""
+    disk = server.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", disk], check=True)
+    try:
+        space = disk / "space"
+        space.mkdir()
+        subprocess.run(["chown", "nobody:nogroup", space], check=True)
+        server.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
+        database = server.create_database()
+        gateway = start_gateway(store=database)
+        poll = gateway.create_poll()
+        database.execute("ALTER TABLE pollstream.ballots SET TABLESPACE small")
+        database.execute("ALTER INDEX pollstream.ballots_pkey SET TABLESPACE small")
+        assert len(vote_at_once(gateway, poll, (f"a{n}" for n in range(500))).outcomes) == 500
+        ballast = disk / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        refusals = 0
+        for number in range(2_000):
+            answer = gateway.vote(poll, 0, f"full {number}", headers={"Prefer": "respond-async"})
+            refusals += answer.status_code == 503
+        assert gateway.vote(poll, 0, "sync").status_code in (503, 504)
+        assert gateway.ops("GET", "/readyz").status_code == 503
+        lost = [line for line in gateway.log if "storage for ballots lost" in line]
+        assert len(lost) == 1, "said once"
+        ballast.unlink()
+        wait_until_ready(gateway)
+        assert gateway.vote(poll, 0, "sync").status_code in (200, 201)
+        assert gateway.results(poll)["total"] == gateway.stored_ballots()
+        assert gateway.audit(poll)["consistent"] is True
+    finally:
+        server.stop(signal.SIGQUIT)
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_read_only_server_takes_no_ballot_until_it_is_writable(database, start_gateway):
+    gateway = start_gateway(store=database)
+    poll = gateway.create_poll()
+    gateway.cast(poll, 0, "first")
+
+    def make(read_only: str):
+        database.execute(
+            f"ALTER DATABASE {database.name} SET default_transaction_read_only = {read_only}"
+        )
+        with database.server.connect("postgres") as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [database.name],
+            )
+
+    make("on")
+    for name in ("ada", "bob"):
+        assert gateway.vote(poll, 0, name).status_code in (503, 504)
+    assert gateway.ops("GET", "/readyz").status_code == 503
+    with database.server.connect("postgres") as connection:
+        connection.execute(f"ALTER DATABASE {database.name} RESET default_transaction_read_only")
+    wait_until_ready(gateway)
+    assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+    results = gateway.results(poll)
+    assert results["total"] == gateway.stored_ballots()
+
+
+@pytest.mark.timeout(120)
+def test_a_server_without_free_connections_is_asked_once_a_second(start_gateway):
+    server = Server(max_connections="20", superuser_reserved_connections="3", log_connections="on")
+    try:
+        server.execute("CREATE ROLE plain LOGIN CREATEROLE; GRANT ALL ON SCHEMA public TO plain")
+        database = server.create_database()
+        database.server.execute(f"ALTER DATABASE {database.name} OWNER TO plain")
+        database.uri = server.uri(database.name, user="plain")
+        gateway = start_gateway(store=database)
+        poll = gateway.create_poll()
+        gateway.cast(poll, 0, "first")
+        guests = []
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                guests.append(psycopg.connect(server.uri("postgres", user="plain")))
+        server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{database.name}'"
+        )
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                guests.append(psycopg.connect(server.uri("postgres", user="plain")))
+        began, already = time.monotonic(), server.log.read_text().count("remaining connection")
+        assert gateway.vote(poll, 0, "ada").status_code in (503, 504)
+        time.sleep(3)
+        said = server.log.read_text().count("remaining connection") - already
+        assert said <= time.monotonic() - began + 2
+        for guest in guests:
+            guest.close()
+        wait_until_ready(gateway)
+        assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+        assert gateway.results(poll)["total"] == 2 == gateway.stored_ballots()
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize("sql_state", ["40001", "40P01"])
+def test_what_another_attempt_cures_is_tried_again(database, start_gateway, sql_state):
+    gateway = start_gateway(store=database)
+    poll = gateway.create_poll()
+    database.execute(
+        f"""
+        CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF random() < 0.3 THEN
+                RAISE EXCEPTION 'trouble' USING ERRCODE = '{sql_state}';
+            END IF;
+            RETURN new;
+        END $$;
+        CREATE TRIGGER trouble BEFORE UPDATE ON pollstream.tallies
+            FOR EACH ROW EXECUTE FUNCTION trouble();
+        """
+    )
+    receipts = vote_at_once(gateway, poll, (f"voter {number}" for number in range(1_000)))
+    assert set(receipts.outcomes.values()) == {"counted"}
+    check_books(gateway, poll, receipts)
+
+
+def test_a_transaction_left_open_by_a_gateway_keeps_others_no_longer_than_its_limit(
+    database, proxy, start_gateway
+):
+    """As a gateway that is stopped between two messages of a change to a poll."""
+    other = start_gateway(store=database)
+    poll = other.create_poll()
+    frozen = start_gateway(store=through(database, proxy))
+    proxy.once(commits, "hold")
+    change = threading.Thread(
+        target=lambda: frozen.call(
+            "PATCH", poll.path, token=poll.host_key, json={"title": "Held"}
+        )
+    )
+    change.start()
+    assert proxy.happened.wait(10)
+    began = time.monotonic()
+    while other.vote(poll, 0, "ada").status_code not in (200, 201):
+        assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 2 * 2
+    proxy.release.set()
+    change.join()
+
+
+def test_a_gateway_stopped_in_the_middle_of_a_copy_keeps_others_no_longer_than_its_limit(
+    database, proxy, start_gateway
+):
+    """The same voters through another gateway, while more of their ballots than a server buffers
+    stand in a COPY that does not end."""
+    other = start_gateway(store=database)
+    poll = other.create_poll()
+    frozen = start_gateway(store=through(database, proxy))
+    frozen.cast(poll, 0, "warm")
+    names = [f"voter {number}" for number in range(4_000)]
+    proxy.once(ends_large_copy(), "hold")
+    receipts = Receipts()
+    with database.stalled():
+        voters = in_threads(
+            *(
+                (cast_over_websocket, frozen, poll, ballots_for(poll, names[part::16]), receipts,
+                 256)
+                for part in range(16)
+            )
+        )  # fmt: skip
+        time.sleep(0.5)
+    assert proxy.happened.wait(10)
+    frozen.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    again = vote_at_once(other, poll, names[:64], sockets=1)
+    assert time.monotonic() - began < 2 * 2
+    assert len(again.outcomes) == 64
+    assert any("cut off" in line for line in other.log)
+    frozen.process.send_signal(signal.SIGCONT)
+    proxy.release.set()
+    join(voters)
+    assert frozen.results(poll)["total"] == 4_001 == other.stored_ballots()
+    assert other.audit(poll)["consistent"] is True
