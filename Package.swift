@@ -102,7 +102,8 @@ let package = Package(
             name: "StoreChild", dependencies: ["Polls", "Store"], path: "Tests/StoreChild",
             swiftSettings: swiftSettings),
         .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
-        tests(of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),
+        tests(
+            of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),
     ],
     cLanguageStandard: .gnu17
 )

@@ -17,9 +17,9 @@ package final class Retention: @unchecked Sendable {
     private var thread: Thread?
 
     private static let slice = 1_000
-    /// Between two slices, and between two looks where nothing was left to do.
     private static let pauseNanoseconds: Int64 = 50_000_000
-    private static let restNanoseconds: Int64 = 60_000_000_000
+    /// Between two looks where nothing was left to do.
+    private let restNanoseconds: Int64
 
     /// - Parameters:
     ///   - store: used by the thread alone.
@@ -27,6 +27,7 @@ package final class Retention: @unchecked Sendable {
     package init(store: any RetentionStore, after milliseconds: Int64, log: Log) {
         self.store = store
         age = milliseconds
+        restNanoseconds = min(max(milliseconds / 8, 100), 60_000) * 1_000_000
         health = Health(of: "storage for retention", log: log, now: Clock.monotonicNanoseconds)
     }
 
@@ -57,7 +58,7 @@ package final class Retention: @unchecked Sendable {
 
     private func run() {
         while true {
-            let nanoseconds = step() ? Self.pauseNanoseconds : Self.restNanoseconds
+            let nanoseconds = step() ? Self.pauseNanoseconds : restNanoseconds
             let deadline = Clock.monotonicNanoseconds() + nanoseconds
             monitor.lock()
             while !isStopped, monitor.wait(until: deadline) {}

@@ -81,6 +81,7 @@ extension Answer {
         json.member("counts", audit.tally.counts)
         json.member("stored_ballots", audit.ballots)
         json.member("stored_counts", audit.counts)
+        json.member("ballots_removed_at", unixMilliseconds: audit.emptiedAt)
         json.endObject()
         self.init(json: json)
     }

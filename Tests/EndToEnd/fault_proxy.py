@@ -1,5 +1,5 @@
-"""A TCP proxy in front of PostgreSQL that knows where a message of the client ends, and does to it what
-a network, or a peer that dies, would do (PostgreSQL 15, "Frontend/Backend Protocol")."""
+"""A TCP proxy in front of PostgreSQL that knows where a message of the client ends, and does to it
+what a network, or a peer that dies, would do (PostgreSQL 15, "Frontend/Backend Protocol")."""
 
 import socket
 import struct

@@ -1,7 +1,6 @@
 """One real gateway process on free ports, and the calls a test makes on it."""
 
 import collections
-import contextlib
 import datetime
 import os
 import re

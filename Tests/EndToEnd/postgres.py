@@ -30,6 +30,13 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def unprivileged(dies: bool = True) -> list[str]:
+    """The words before a command that root must not run; it may die with us, too."""
+    user = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    words = [*user, *(["--pdeathsig=KILL"] if dies else [])]
+    return ["setpriv", *words] if words else []
+
+
 class Server:
     """Trusts everybody who comes as `test`; `settings` as in postgresql.conf."""
 
@@ -52,10 +59,7 @@ class Server:
     # The process
 
     def _command(self, program, *arguments, dies=False) -> list[str]:
-        prefix = ["setpriv", "--pdeathsig=KILL"] if dies else []
-        if os.geteuid() == 0:
-            prefix = ["setpriv", *prefix[1:], "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        return [*prefix, str(binaries() / program), *map(str, arguments)]
+        return [*unprivileged(dies), str(binaries() / program), *map(str, arguments)]
 
     def _run(self, program, *arguments):
         done = subprocess.run(

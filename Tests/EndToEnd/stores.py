@@ -1,5 +1,5 @@
-"""Where the gateways under test keep their polls: $POLLSTREAM_TEST_STORE, `sqlite` (a file for each)
-or `postgres` (a database for each, on one private server)."""
+"""Where the gateways under test keep their polls: $POLLSTREAM_TEST_STORE, `sqlite` (a file for
+each) or `postgres` (a database for each, on one private server)."""
 
 import contextlib
 import os

@@ -1,7 +1,8 @@
-"""What the database, and the way to it, can do to one gateway. Bounds in seconds are the product's own,
-doubled where a busy machine may need it."""
+"""What the database, and the way to it, can do to one gateway. Bounds in seconds are the product's
+own, doubled where a busy machine may need it."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
@@ -330,11 +331,13 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(server, start_gateway, 
     """A small disk for ballots alone: what the server keeps elsewhere goes on."""
     disk = server.folder / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", disk], check=True)
+    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", disk]
+    subprocess.run([*as_root, *mount], check=True)
     try:
         space = disk / "space"
         space.mkdir()
-        subprocess.run(["chown", "nobody:nogroup", space], check=True)
+        subprocess.run(["chown", "--reference", server.data, space], check=True)
         server.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
         database = server.create_database()
         gateway = start_gateway(store=database)
@@ -361,7 +364,7 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(server, start_gateway, 
         assert gateway.audit(poll)["consistent"] is True
     finally:
         server.stop(signal.SIGQUIT)
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run([*as_root, "umount", disk], check=True)
 
 
 def test_a_read_only_server_takes_no_ballot_until_it_is_writable(database, start_gateway):
@@ -457,9 +460,7 @@ def test_a_transaction_left_open_by_a_gateway_keeps_others_no_longer_than_its_li
     frozen = start_gateway(store=through(database, proxy))
     proxy.once(commits, "hold")
     change = threading.Thread(
-        target=lambda: frozen.call(
-            "PATCH", poll.path, token=poll.host_key, json={"title": "Held"}
-        )
+        target=lambda: frozen.call("PATCH", poll.path, token=poll.host_key, json={"title": "Held"})
     )
     change.start()
     assert proxy.happened.wait(10)

@@ -47,7 +47,8 @@ import Testing
             polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
         let identity = VoterIdentity.token(VoterToken.ID(high: 1, low: 1))
         front.rooms.store(
-            BallotKey(poll: PollID(1)!, voter: front.shared.secrets!.hasher.voterKey(for: identity)))
+            BallotKey(poll: PollID(1)!, voter: front.shared.secrets!.hasher.voterKey(for: identity))
+        )
         let voter = TestSocket(front, "/ws/polls/1/?voter=1")
         #expect(voter.next().total == nil)
         #expect(voter.next().total == 4)

@@ -69,7 +69,7 @@ public final class PrivatePostgres: @unchecked Sendable {
             ["postgres"] + arguments, dyingWithUs: true)
         process.standardError = FileHandle(forWritingAtPath: directory + "/log")
         process.standardOutput = process.standardError
-        try! process.run()
+        Self.launch(process)
         lock.withLock { self.process = process }
         for _ in 0..<600 {
             if Self.status(["pg_isready", "-q", "-h", "127.0.0.1", "-p", "\(port)"]) == 0 {
@@ -96,8 +96,10 @@ public final class PrivatePostgres: @unchecked Sendable {
     /// `SIGSTOP` or `SIGCONT`, for the server and all its sessions.
     public func signalAll(_ signal: Int32) {
         guard let pid = lock.withLock({ process?.processIdentifier }) else { return }
-        let children = Self.run(["pgrep", "-P", "\(pid)"]).split(separator: "\n")
-        for child in [pid] + children.compactMap({ Int32($0) }) { kill(child, signal) }
+        let children = try? String(
+            contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
+        let pids = (children ?? "").split(separator: " ").compactMap { Int32($0) }
+        for pid in [pid] + pids { kill(pid, signal) }
     }
 
     public var log: String {
@@ -142,11 +144,11 @@ public final class PrivatePostgres: @unchecked Sendable {
         process.standardOutput = output
         // initdb looks for itself from where it stands.
         process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        try! process.run()
+        launch(process)
         let text = String(
             decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        guard process.terminationStatus == 0 || words[0] == "pgrep" else {
+        guard process.terminationStatus == 0 else {
             fatalError("\(words.joined(separator: " ")): \(process.terminationStatus)")
         }
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -155,9 +157,13 @@ public final class PrivatePostgres: @unchecked Sendable {
     private static func status(_ words: [String]) -> Int32 {
         let process = Process()
         (process.executableURL, process.arguments) = command(words)
-        try! process.run()
+        launch(process)
         process.waitUntilExit()
         return process.terminationStatus
+    }
+
+    private static func launch(_ process: Process) {
+        do { try process.run() } catch { fatalError("\(process.executableURL as Any): \(error)") }
     }
 
     private static func makeDirectory() -> String {

@@ -62,7 +62,7 @@ final class PostgresCatalogue: CatalogueStore {
     }
 
     /// Runs `body`, whose statements each have a snapshot of their own.
-    private func read<R: ~Copyable>(
+    private func read<R>(
         _ body: (PostgresConnection, Int64) throws(PostgresFailure) -> R
     ) throws(StoreError) -> R {
         do throws(PostgresFailure) {

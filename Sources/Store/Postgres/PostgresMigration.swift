@@ -42,7 +42,13 @@ extension PostgresSchema {
             // Somebody else may have been quicker.
             let found = try readVersion(connection)
             if found < version {
-                if found == 0 { try connection.execute(Self.foundation, until: deadline) }
+                if found == 0 {
+                    // A role may own the schema without the right to make one.
+                    if !(try isThere("pg_namespace WHERE nspname = 'pollstream'", connection)) {
+                        try connection.execute("CREATE SCHEMA pollstream", until: deadline)
+                    }
+                    try connection.execute(Self.foundation, until: deadline)
+                }
                 for step in steps[Int(found)...] {
                     try connection.execute(step, until: deadline)
                 }
@@ -67,7 +73,6 @@ extension PostgresSchema {
     }
 
     private static let foundation = """
-        CREATE SCHEMA IF NOT EXISTS pollstream;
         CREATE TABLE pollstream.schema_version (version bigint NOT NULL);
         INSERT INTO pollstream.schema_version VALUES (0);
         """
@@ -76,14 +81,22 @@ extension PostgresSchema {
         let deadline = postgresDeadline(in: 5_000)
         do throws(PostgresFailure) {
             // An error would end the transaction that may be under way.
-            let isThere = try connection.execute(
-                "SELECT to_regclass('pollstream.schema_version') IS NOT NULL", until: deadline
-            ).bool(0, 0)
-            if !isThere { return 0 }
+            let tables = "pg_tables WHERE schemaname = 'pollstream'"
+            if !(try isThere(tables + " AND tablename = 'schema_version'", connection)) { return 0 }
             return try connection.execute(
                 "SELECT version FROM pollstream.schema_version", until: deadline
             ).integer(0, 0)
         } catch { throw Self.explain(error) }
+    }
+
+    /// By a query of the catalogue's tables, which sees what others have committed: the functions
+    /// that look up names remember what was not there.
+    private func isThere(_ rows: String, _ connection: PostgresConnection)
+        throws(PostgresFailure) -> Bool
+    {
+        try connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_catalog.\(rows))", until: postgresDeadline(in: 5_000)
+        ).bool(0, 0)
     }
 
     private func readKeys(_ connection: PostgresConnection) throws(PostgresFailure) -> StoreKeys {

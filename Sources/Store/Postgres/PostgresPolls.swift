@@ -39,7 +39,7 @@ enum PostgresPolls {
         return ids.map { records[$0] }
     }
 
-    private static func record(_ rows: borrowing PostgresRows, _ row: Int) throws(PostgresFailure)
+    private static func record(_ rows: PostgresRows, _ row: Int) throws(PostgresFailure)
         -> PollRecord
     {
         let id = try rows.pollID(row, 0)

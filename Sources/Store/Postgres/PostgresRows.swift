@@ -2,7 +2,7 @@ import CLibpq
 import Polls
 
 /// What a statement answered, in the text format: every value checked as it is read.
-struct PostgresRows: ~Copyable {
+final class PostgresRows {
     private let result: OpaquePointer?
 
     /// No rows.

@@ -15,7 +15,7 @@ final class PostgresSession {
     }
 
     /// Lends the connection to `body`. - Throws: `.lost` at once while it is too early to try again.
-    func withConnection<R: ~Copyable>(
+    func withConnection<R>(
         _ body: (PostgresConnection) throws(PostgresFailure) -> R
     ) throws(PostgresFailure) -> R {
         let connection =

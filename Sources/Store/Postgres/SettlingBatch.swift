@@ -80,7 +80,7 @@ struct SettlingBatch {
     }
 
     /// What `pollstream.merge` says of ballots, by key.
-    static func exceptions(in rows: borrowing PostgresRows) throws(PostgresFailure)
+    static func exceptions(in rows: PostgresRows) throws(PostgresFailure)
         -> [BallotKey: Exception]
     {
         var exceptions: [BallotKey: Exception] = [:]
@@ -97,7 +97,7 @@ struct SettlingBatch {
 
     /// Takes the answer to `groups`, which has committed.
     mutating func take(
-        _ groups: VoterGroups, _ rows: borrowing PostgresRows,
+        _ groups: VoterGroups, _ rows: PostgresRows,
         exceptions: [BallotKey: Exception]
     ) throws(PostgresFailure) {
         hasStored = true
@@ -166,7 +166,7 @@ struct SettlingBatch {
 
     /// - Parameter stored: key, ballot id and revision of those that have a row.
     mutating func refuse(
-        _ indices: [Int], _ rejection: Rejection, stored: borrowing PostgresRows
+        _ indices: [Int], _ rejection: Rejection, stored: PostgresRows
     ) throws(PostgresFailure) {
         var found: [BallotKey: (id: Int64, revision: Int64)] = [:]
         for row in 0..<stored.count {
