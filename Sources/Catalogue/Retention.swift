@@ -71,9 +71,11 @@ package final class Retention: @unchecked Sendable {
     /// - Returns: whether there may be more to do.
     private func step() -> Bool {
         do throws(StoreError) {
-            let blanked = try store.blankVoters(closedForMilliseconds: age, limit: Self.slice)
+            let blanked = try store.retain(
+                .blankVoters, closedForMilliseconds: age, limit: Self.slice)
             self.blanked.add(UInt64(blanked))
-            let removed = try store.removeBallots(closedForMilliseconds: age * 2, limit: Self.slice)
+            let removed = try store.retain(
+                .removeBallots, closedForMilliseconds: age * 2, limit: Self.slice)
             self.removed.add(UInt64(removed))
             health.recover()
             return blanked + removed > 0

@@ -12,8 +12,12 @@ struct SortedBatch {
 
     let entries: [Entry]
 
-    init(_ ballots: [Ballot]) {
-        entries = ballots.indices
+    init(_ ballots: [Ballot]) { self.init(ballots, ballots.indices) }
+
+    /// - Parameter indices: of those that take part, ascending.
+    init(_ ballots: [Ballot], _ indices: some Collection<Int>) {
+        entries =
+            indices
             .map { Entry(key: ballots[$0].key, index: $0) }
             .sorted { a, b in a.key != b.key ? a.key < b.key : a.index < b.index }
     }

@@ -28,6 +28,9 @@ package protocol CatalogueStore: AnyObject {
     /// In the order of `ids`, nil where there is none; a fixed number of statements.
     func read(_ ids: [PollID]) throws(StoreError) -> [PollRecord?]
 
+    /// Those that have changed or gone since they were `known`.
+    func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls
+
     func find(joinCode: String) throws(StoreError) -> PollRecord?
 
     /// Newest first; `page` from 1. A page past the end is empty.
@@ -58,6 +61,20 @@ package protocol CatalogueStore: AnyObject {
     func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool
 }
 
+extension CatalogueStore {
+    package func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
+        var refreshed = RefreshedPolls(changed: [], gone: [])
+        for (poll, record) in zip(known, try read(known.map(\.id))) {
+            if let record {
+                if record.poll.tally.revision > poll.revision { refreshed.changed.append(record) }
+            } else {
+                refreshed.gone.append(poll.id)
+            }
+        }
+        return refreshed
+    }
+}
+
 /// For long reads, on connections of their own: no transaction is held between calls.
 package protocol ExportStore: AnyObject {
     /// One statement. - Throws: `.pollNotFound`.
@@ -70,13 +87,18 @@ package protocol ExportStore: AnyObject {
 
 /// What is taken away when a poll has been over for long. Small steps, so that nobody waits for them.
 package protocol RetentionStore: AnyObject {
-    /// Takes the voters' texts from ballots of polls that closed `age` milliseconds ago or earlier,
-    /// at most `limit` a call; whoever voted stays unknown, and cannot vote twice all the same.
+    /// Works on at most `limit` ballots of a poll that closed `age` milliseconds ago or earlier. Who
+    /// has lost the voter's text still cannot vote twice; a poll that has lost its ballots keeps its
+    /// tally, and its audit says since when.
     /// - Returns: 0 when nothing is left to do.
-    func blankVoters(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int
+    func retain(_ step: RetentionStep, closedForMilliseconds age: Int64, limit: Int)
+        throws(StoreError) -> Int
+}
 
-    /// Removes such ballots, and keeps the tallies.
-    func removeBallots(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int
+/// In this order; a step's number is how many were done before it.
+package enum RetentionStep: Int64, Sendable, CaseIterable {
+    case blankVoters = 0
+    case removeBallots = 1
 }
 
 package struct Settlement: Sendable, Equatable {

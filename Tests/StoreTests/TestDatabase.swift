@@ -29,6 +29,9 @@ final class PostgresParts: AnyStore {
         -> PollRecord
     { try catalogue.create(draft, hostKeyHash: hostKeyHash, joinCode: joinCode) }
     func read(_ ids: [PollID]) throws(StoreError) -> [PollRecord?] { try catalogue.read(ids) }
+    func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
+        try catalogue.refresh(known)
+    }
     func find(joinCode: String) throws(StoreError) -> PollRecord? {
         try catalogue.find(joinCode: joinCode)
     }
@@ -56,10 +59,7 @@ final class PostgresParts: AnyStore {
     func ballots(of id: PollID, after key: BallotKey?, limit: Int) throws(StoreError)
         -> [StoredBallot]
     { try exports.ballots(of: id, after: key, limit: limit) }
-    func blankVoters(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
-        try catalogue.blankVoters(closedForMilliseconds: age, limit: limit)
-    }
-    func removeBallots(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
-        try catalogue.removeBallots(closedForMilliseconds: age, limit: limit)
-    }
+    func retain(_ step: RetentionStep, closedForMilliseconds age: Int64, limit: Int)
+        throws(StoreError) -> Int
+    { try catalogue.retain(step, closedForMilliseconds: age, limit: limit) }
 }

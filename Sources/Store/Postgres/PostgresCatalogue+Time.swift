@@ -100,55 +100,59 @@ extension PostgresCatalogue: RetentionStore {
 
     // MARK: Retention
 
-    func blankVoters(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
-        try retain(age, until: "blanked_at") { (id, transaction) throws(PostgresFailure) in
-            let rows = try transaction.execute(
-                """
-                UPDATE pollstream.ballots SET voter = '' WHERE key IN (
-                    SELECT key FROM pollstream.ballots
-                    WHERE key BETWEEN $1 AND $2 AND voter <> ''
-                    ORDER BY key LIMIT $3 FOR UPDATE)
-                """
-            ) {
-                $0.append(id.lowestKey)
-                $0.append(id.highestKey)
-                $0.append(Int64(limit))
-            }
-            return (rows.changedCount, isDone: rows.changedCount < limit)
-        }
-    }
-
-    func removeBallots(closedForMilliseconds age: Int64, limit: Int) throws(StoreError) -> Int {
-        try retain(age, until: "emptied_at") { (id, transaction) throws(PostgresFailure) in
-            let count = Int(try removeBallots(of: id, limit: Int64(limit), in: transaction))
-            return (count, isDone: count < limit)
-        }
-    }
-
-    /// Works on one poll that was closed `age` ago; `mark` is set when it is done with.
-    private func retain(
-        _ age: Int64, until mark: String,
-        _ body: (PollID, PostgresTransaction) throws(PostgresFailure) -> (Int, isDone: Bool)
-    ) throws(StoreError) -> Int {
+    func retain(_ step: RetentionStep, closedForMilliseconds age: Int64, limit: Int)
+        throws(StoreError) -> Int
+    {
         try write { (transaction) throws(PostgresFailure) in
             let due = try transaction.execute(
                 """
-                SELECT poll_id FROM pollstream.tallies
-                WHERE closed_at <= pollstream.unix_ms() - $1 AND deleted_at IS NULL
-                    AND \(mark) IS NULL
-                ORDER BY poll_id LIMIT 1 FOR UPDATE SKIP LOCKED
+                SELECT poll_id, retention_key FROM pollstream.tallies
+                WHERE retention = $1 AND closed_at <= pollstream.unix_ms() - $2
+                    AND closed_at IS NOT NULL AND deleted_at IS NULL AND retention < 2
+                ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED
                 """
-            ) { $0.append(age) }
+            ) {
+                $0.append(step.rawValue)
+                $0.append(age)
+            }
             guard due.count == 1 else { return 0 }
             let id = try due.pollID(0, 0)
-            let (count, isDone) = try body(id, transaction)
-            if isDone {
+            let key = due.isNull(0, 1) ? id.keyBelow : try due.key(0, 1)
+            let slice = try transaction.execute(
+                """
+                SELECT count(*), (array_agg(key ORDER BY key DESC))[1] FROM (
+                    SELECT key FROM pollstream.ballots WHERE key > $1 AND key <= $2
+                    ORDER BY key LIMIT $3) AS slice
+                """
+            ) {
+                $0.append(key)
+                $0.append(id.highestKey)
+                $0.append(Int64(limit))
+            }
+            let count = Int(try slice.integer(0, 0))
+            let last = slice.isNull(0, 1) ? nil : try slice.key(0, 1)
+            if let last {
                 try transaction.execute(
-                    """
-                    UPDATE pollstream.tallies SET \(mark) = pollstream.unix_ms()
-                    WHERE poll_id = $1
-                    """
-                ) { $0.append(id.rawValue) }
+                    step == .blankVoters
+                        ? "UPDATE pollstream.ballots SET voter = '' WHERE key > $1 AND key <= $2"
+                        : "DELETE FROM pollstream.ballots WHERE key > $1 AND key <= $2"
+                ) {
+                    $0.append(key)
+                    $0.append(last)
+                }
+            }
+            let isDone = count < limit
+            try transaction.execute(
+                """
+                UPDATE pollstream.tallies SET retention = $2, retention_key = $3, emptied_at =
+                    CASE WHEN $4 THEN coalesce(emptied_at, pollstream.unix_ms()) END
+                WHERE poll_id = $1
+                """
+            ) {
+                $0.append(id.rawValue)
+                $0.append(step.rawValue + (isDone ? 1 : 0))
+                $0.append(isDone ? nil : last)
+                $0.append(step == .removeBallots)
             }
             // A poll without ballots was something to do, too.
             return max(count, 1)

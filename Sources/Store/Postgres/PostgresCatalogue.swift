@@ -82,6 +82,36 @@ final class PostgresCatalogue: CatalogueStore {
         }
     }
 
+    /// Two statements, however many polls.
+    func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
+        try read { (connection, deadline) throws(PostgresFailure) in
+            var parameters = PostgresParameters()
+            parameters.append(known.map(\.id.rawValue))
+            parameters.append(known.map(\.revision))
+            let rows = try connection.execute(Self.news, parameters, until: deadline)
+            var changed: [PollID] = []
+            var gone: [PollID] = []
+            for row in 0..<rows.count {
+                let id = try rows.pollID(row, 0)
+                if rows.bool(row, 1) { gone.append(id) } else { changed.append(id) }
+            }
+            let records =
+                changed.isEmpty
+                ? []
+                : try PostgresPolls.read(changed, on: connection, isAlone: true, until: deadline)
+            return RefreshedPolls(changed: records.compactMap { $0 }, gone: gone)
+        }
+    }
+
+    private static let news = PostgresStatement(
+        name: "pollstream_news",
+        sql: """
+            SELECT k.id, t.revision IS NULL
+            FROM unnest($1, $2) AS k (id, revision)
+            LEFT JOIN pollstream.tallies t ON t.poll_id = k.id AND t.deleted_at IS NULL
+            WHERE t.revision IS NULL OR t.revision > k.revision
+            """)
+
     func find(joinCode: String) throws(StoreError) -> PollRecord? {
         try read { (connection, deadline) throws(PostgresFailure) in
             var parameters = PostgresParameters()

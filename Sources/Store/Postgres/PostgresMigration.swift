@@ -40,7 +40,7 @@ extension PostgresSchema {
                 SELECT pg_advisory_xact_lock(\(Self.advisoryLock))
                 """, until: deadline)
             // Somebody else may have been quicker.
-            let found = try readVersion(connection)
+            let found = try check(connection, migrates: true)
             if found < version {
                 if found == 0 {
                     // A role may own the schema without the right to make one.
@@ -119,8 +119,9 @@ extension PostgresSchema {
         guard failure.sqlState == SQLState.insufficientPrivilege else { return failure }
         return .rejected(
             .unusable(
-                reason: "\(failure.reason); let the role own the schema: "
-                    + "CREATE SCHEMA pollstream AUTHORIZATION its_name"))
+                reason: "\(failure.reason); the role has to own the schema: "
+                    + "CREATE SCHEMA pollstream AUTHORIZATION its_name, or ALTER SCHEMA pollstream "
+                    + "OWNER TO its_name"))
     }
 
     /// 32 bytes by getrandom(2), which is what the standard library's generator is on Linux.

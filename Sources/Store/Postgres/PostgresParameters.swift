@@ -22,7 +22,9 @@ struct PostgresParameters {
 
     mutating func append(_ value: [UInt8]) { append(.bytea, false) { $0.append(value) } }
 
-    mutating func append(_ value: BallotKey) { append(.uuid, false) { $0.append(value) } }
+    mutating func append(_ value: BallotKey?) {
+        append(.uuid, value == nil) { if let value { $0.append(value) } }
+    }
 
     mutating func append(_ values: [Int64?]) {
         append(.bigintArray, of: .bigint, values) { bytes, value in

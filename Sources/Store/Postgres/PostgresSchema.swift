@@ -55,8 +55,10 @@ struct PostgresSchema: Sendable {
             change_vote boolean NOT NULL,
             ballots bigint NOT NULL CHECK (ballots >= 0),
             counts bigint[] NOT NULL,
-            -- When retention had taken the voters' names, and when the ballots.
-            blanked_at bigint,
+            -- 1 when retention has taken the voters' texts, 2 when the ballots; the last key that
+            -- it worked on, while it is at it; when it began to remove ballots.
+            retention bigint NOT NULL DEFAULT 0,
+            retention_key uuid,
             emptied_at bigint
         ) WITH (fillfactor = 50);
 
@@ -67,6 +69,8 @@ struct PostgresSchema: Sendable {
         CREATE INDEX closed_polls ON pollstream.tallies (poll_id)
             WHERE closed_at IS NOT NULL AND deleted_at IS NULL;
         CREATE INDEX deleted_polls ON pollstream.tallies (poll_id) WHERE deleted_at IS NOT NULL;
+        CREATE INDEX retained_polls ON pollstream.tallies (retention, closed_at)
+            WHERE closed_at IS NOT NULL AND deleted_at IS NULL AND retention < 2;
         -- What is due.
         CREATE INDEX openings ON pollstream.tallies (opens_at)
             WHERE closed_at IS NULL AND NOT is_opened;

@@ -109,11 +109,16 @@ struct SettlingBatch {
             let revision = try rows.integer(row, 1)
             var oldestCast = Int64.max
             for group in groups.groups[part.range] {
-                let exception = exceptions[ballots[group.sent].key]
+                let exception =
+                    exceptions.isEmpty ? nil : exceptions[ballots[group.sent].key]
                 if exception == nil || exception?.previous != nil {
                     oldestCast = min(oldestCast, ballots[group.sent].castAt)
                 }
-                answer(group, exception, revision: revision)
+                if exception == nil, group.several.isEmpty {
+                    outcomes[group.sent] = .counted(revision: revision)
+                } else {
+                    answer(group, exception, revision: revision)
+                }
             }
             guard rows.bool(row, 4) || showsEveryTally else { continue }
             tallies[id] = Tally(

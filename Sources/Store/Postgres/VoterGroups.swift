@@ -7,10 +7,13 @@ import Polls
 /// answered from what became of that one.
 struct VoterGroups {
     struct Group {
-        /// Positions in the batch, in the order of arrival.
-        let indices: [Int]
-        /// That of the one that is sent.
+        /// Position in the batch of the ballot that is sent.
         let sent: Int
+        /// Positions of all, in the order of arrival; empty where there is but one.
+        let several: [Int]
+
+        /// Of all.
+        var indices: [Int] { several.isEmpty ? [sent] : several }
     }
 
     struct PollPart {
@@ -30,16 +33,19 @@ struct VoterGroups {
 
     /// - Parameter indices: of those `ballots` that take part.
     init(_ ballots: [Ballot], _ indices: [Int]) {
-        let batch = SortedBatch(indices.map { ballots[$0] })
+        let batch = SortedBatch(ballots, indices)
         groups.reserveCapacity(indices.count)
         batch.forEachPoll { entries in
-            let first = ballots[indices[entries[entries.startIndex].index]]
+            let first = ballots[entries[entries.startIndex].index]
             var part = PollPart(
                 id: first.pollID, range: groups.count..<groups.count, edition: first.edition)
             SortedBatch.forEachVoter(of: entries) { entries in
-                let voters = entries.map { indices[$0.index] }
-                let sent = ballots[voters[0]].allowsChange ? voters[voters.count - 1] : voters[0]
-                groups.append(Group(indices: voters, sent: sent))
+                var sent = entries[entries.startIndex].index
+                if entries.count > 1, ballots[sent].allowsChange {
+                    sent = entries[entries.endIndex - 1].index
+                }
+                let several = entries.count > 1 ? entries.map(\.index) : []
+                groups.append(Group(sent: sent, several: several))
                 part.add(ballots[sent])
             }
             part.range = part.range.lowerBound..<groups.count

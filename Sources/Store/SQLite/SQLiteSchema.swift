@@ -84,9 +84,13 @@ struct SQLiteSchema: Sendable {
         ) STRICT, WITHOUT ROWID;
         """,
         """
-        -- When retention had taken the voters' texts, and when the ballots.
-        ALTER TABLE tallies ADD COLUMN blanked_at INTEGER;
+        -- Retention: 1 when the voters' texts are gone, 2 when the ballots are; the last key that
+        -- was worked on, while it is at it; when it began to remove ballots.
+        ALTER TABLE tallies ADD COLUMN retention INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tallies ADD COLUMN retention_key BLOB;
         ALTER TABLE tallies ADD COLUMN emptied_at INTEGER;
+        CREATE INDEX retained_polls ON tallies (retention, closed_at)
+            WHERE closed_at IS NOT NULL AND deleted_at IS NULL AND retention < 2;
         """,
     ])
 
