@@ -101,6 +101,12 @@ let package = Package(
         .executableTarget(
             name: "StoreChild", dependencies: ["Polls", "Store"], path: "Tests/StoreChild",
             swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "ledger-bench",
+            dependencies: [
+                "Polls", "Store", "TestServers",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/Sources/ledger-bench", swiftSettings: swiftSettings),
         .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
         tests(
             of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),

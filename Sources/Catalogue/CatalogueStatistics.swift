@@ -4,7 +4,7 @@ import Telemetry
 /// The catalogue's counters, since the start.
 final class CatalogueStatistics: Sendable {
     enum Kind: String, CaseIterable {
-        case create, read, find, list, change, open, close, delete, audit, ballots
+        case create, read, refresh, find, list, change, open, close, delete, audit, ballots
         case hasBallot = "has_ballot"
 
         init(_ request: CatalogueRequest) {
@@ -12,6 +12,7 @@ final class CatalogueStatistics: Sendable {
                 switch request {
                 case .create: .create
                 case .read: .read
+                case .refresh: .refresh
                 case .find: .find
                 case .list: .list
                 case .change: .change

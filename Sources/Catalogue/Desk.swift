@@ -55,6 +55,7 @@ final class Desk {
         switch request {
         case .create(let draft): return try create(draft)
         case .read(let ids): return .polls(try store.read(ids))
+        case .refresh(let known): return .refreshed(try store.refresh(known))
         case .find(let joinCode):
             guard let record = try store.find(joinCode: joinCode) else {
                 return .refused(.pollNotFound)
@@ -106,7 +107,7 @@ extension CatalogueRequest {
     var isChange: Bool {
         switch self {
         case .create, .change, .open, .close, .delete: true
-        case .read, .find, .list, .hasBallot, .audit, .ballots: false
+        case .read, .refresh, .find, .list, .hasBallot, .audit, .ballots: false
         }
     }
 

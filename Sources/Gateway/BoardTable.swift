@@ -66,6 +66,10 @@ struct BoardTable {
         }
     }
 
+    mutating func removeIdle() {
+        while let oldest { remove(oldest.id) }
+    }
+
     // MARK: Use
 
     /// It was asked for.

@@ -41,6 +41,9 @@ package final class Gateway {
     var visitCursor = 0
     var visitsDue = 0.0
     private var lastTickNanoseconds: UInt64?
+    // What other gateways did.
+    var isRefreshing = false
+    var refreshDueNanoseconds: UInt64 = 0
 
     package init(loopIndex: Int, settings: GatewaySettings, doors: Doors, shared: Shared) {
         self.loopIndex = UInt32(loopIndex)
@@ -137,6 +140,7 @@ extension Gateway: LoopHandler {
         let elapsed = nowNanoseconds - (lastTickNanoseconds ?? nowNanoseconds)
         lastTickNanoseconds = nowNanoseconds
         visitWatchedBoards(elapsedNanoseconds: elapsed)
+        refreshBoards(at: nowNanoseconds)
         retiredTopics.removeExpired(at: nowNanoseconds)
         drainStep(at: nowNanoseconds)
     }

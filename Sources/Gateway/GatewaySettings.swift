@@ -7,6 +7,8 @@ package struct GatewaySettings: Sendable {
     /// Absolute links start with it, without a trailing slash; nil: from the Host header.
     package var publicURL: String?
     package var servesEcho = false
+    /// Other gateways may commit to the same store.
+    package var sharesStore = false
     /// SHA-256 of the key that creating polls takes; nil: anybody creates polls.
     package var adminKeyHash: [UInt8]?
     /// Boards kept per loop, watched ones not counted.

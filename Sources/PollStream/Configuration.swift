@@ -67,6 +67,8 @@ struct Configuration {
         }
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
+        // Only PostgreSQL lets others in.
+        if case .postgres = database { gateway.sharesStore = true }
     }
 }
 

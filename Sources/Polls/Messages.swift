@@ -5,6 +5,8 @@ package enum CatalogueRequest: Sendable {
     case create(PollDraft)
     /// Answered in order, nil where there is none.
     case read([PollID])
+    /// What has become of these since.
+    case refresh([KnownPoll])
     case find(joinCode: String)
     case list(PollFilter, page: Int, pageSize: Int)
     case change(PollID, PollChange)
@@ -23,6 +25,7 @@ package enum CatalogueAnswer: Sendable {
     /// Also what `open`, `close` and `change` left behind.
     case poll(PollRecord)
     case polls([PollRecord?])
+    case refreshed(RefreshedPolls)
     case page(PollPage)
     case deleted
     case ballot(exists: Bool)
@@ -50,6 +53,30 @@ package struct CatalogueReply: Sendable {
     package init(ticket: Ticket, answer: CatalogueAnswer) {
         self.ticket = ticket
         self.answer = answer
+    }
+}
+
+/// A poll as somebody last heard of it.
+package struct KnownPoll: Sendable, Equatable {
+    package var id: PollID
+    /// Of the last change.
+    package var revision: Int64
+
+    package init(id: PollID, revision: Int64) {
+        self.id = id
+        self.revision = revision
+    }
+}
+
+/// What became of polls that somebody knew.
+package struct RefreshedPolls: Sendable, Equatable {
+    package var changed: [PollRecord]
+    /// Deleted.
+    package var gone: [PollID]
+
+    package init(changed: [PollRecord], gone: [PollID]) {
+        self.changed = changed
+        self.gone = gone
     }
 }
 

@@ -112,6 +112,35 @@ def test_three_gateways_may_start_on_an_empty_database_at_once(database):
     assert database.execute("SELECT count(*) FROM pollstream.keys") == [(2,)]
 
 
+# What one gateway's viewers see of the others
+
+
+def test_viewers_of_one_gateway_see_what_happens_through_another(database, start_gateway):
+    here, there = (start_gateway(store=database) for _ in range(2))
+    poll, doomed = there.create_poll(), there.create_poll()
+    with Viewer(here) as viewer:
+        viewer.subscribe(poll.id, doomed.id)
+        for number in range(3):
+            there.cast(poll, 0, f"voter {number}")
+            viewer.until("tally", poll_id=poll.id, total=number + 1)
+        answer = there.call("PATCH", poll.path, token=poll.host_key, json={"title": "Renamed"})
+        assert answer.status_code == 200
+        viewer.until("snapshot")
+        assert viewer.messages[-1]["poll"]["title"] == "Renamed"
+        here.cast(poll, 1, "last")
+        final = there.close(poll)
+        viewer.until("state", poll_id=poll.id, state="closed")
+        totals = [m["total"] for m in viewer.messages if m["type"] == "tally"]
+        assert totals == sorted(totals) and final["total_votes"] == 4
+        there.call("DELETE", doomed.path, token=doomed.host_key)
+        viewer.until("state", poll_id=doomed.id)
+    # What nobody watches is never older than a second.
+    deadline = time.monotonic() + 2
+    while here.poll(poll)["state"] != "closed" or here.results(poll)["total"] != 4:
+        assert time.monotonic() < deadline
+    assert here.get(doomed.path).status_code == 404
+
+
 # The schema
 
 

@@ -211,6 +211,27 @@ struct CatalogueTests {
         #expect(throws: StoreError.pollNotFound) { try store.audit(missing) }
     }
 
+    @Test(arguments: Backend.allCases)
+    func `a refresh tells what changed and what is gone, and nothing else`(on backend: Backend)
+        throws
+    {
+        let test = try TestStore(backend)
+        let store = test.store
+        let polls = try (0..<4).map { _ in try test.createPoll() }
+        let known = polls.map { KnownPoll(id: $0.id, revision: $0.tally.revision) }
+        #expect(try store.refresh(known) == RefreshedPolls(changed: [], gone: []))
+        #expect(try store.refresh([]) == RefreshedPolls(changed: [], gone: []))
+        test.clock.now += 1
+        _ = try store.settle([test.ballot(1, in: polls[1], for: 0)])
+        _ = try store.close(polls[2].id)
+        _ = try store.delete(polls[3].id)
+        let refreshed = try store.refresh(known)
+        #expect(refreshed.gone == [polls[3].id])
+        let changed = refreshed.changed.map(\.poll).sorted { $0.id < $1.id }
+        #expect(changed.map(\.id) == [polls[1].id, polls[2].id])
+        #expect(changed[0].tally.counts == [1, 0] && changed[1].state == .closed)
+    }
+
     // MARK: Opening, closing, deleting
 
     @Test(arguments: Backend.allCases)

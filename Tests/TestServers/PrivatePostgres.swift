@@ -102,6 +102,21 @@ public final class PrivatePostgres: @unchecked Sendable {
         for pid in [pid] + pids { kill(pid, signal) }
     }
 
+    /// User and system time of the server and its sessions, in seconds.
+    public var cpuSeconds: Double {
+        guard let pid = lock.withLock({ process?.processIdentifier }) else { return 0 }
+        let children = try? String(
+            contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
+        let pids = (children ?? "").split(separator: " ").compactMap { Int32($0) }
+        return ([pid] + pids).reduce(0) { sum, pid in
+            let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            // utime and stime, and those of children that ended; the name may hold spaces.
+            let words = (stat ?? "").split(separator: ")").last?.split(separator: " ") ?? []
+            guard words.count > 14 else { return sum }
+            return sum + words[11...14].compactMap { Double($0) }.reduce(0, +) / 100
+        }
+    }
+
     public var log: String {
         (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? ""
     }

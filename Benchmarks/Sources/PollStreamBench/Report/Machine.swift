@@ -57,17 +57,19 @@ enum Repository {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
         ?? CommandLine.arguments[0]
 
-    /// The release build of the gateway in the repository that contains this binary.
-    static var gateway: String {
+    static var gateway: String { built("pollstream") }
+
+    /// A program of the release build in the repository that contains this binary.
+    static func built(_ program: String) -> String {
         var folder = URL(fileURLWithPath: executable).deletingLastPathComponent()
         while folder.path != "/" {
             if folder.lastPathComponent == "Benchmarks" {
                 return folder.deletingLastPathComponent()
-                    .appendingPathComponent(".build/release/pollstream").path
+                    .appendingPathComponent(".build/release/\(program)").path
             }
             folder.deleteLastPathComponent()
         }
-        return "pollstream"
+        return program
     }
 
     /// The limit server is built beside this binary.

@@ -1,0 +1,34 @@
+import Polls
+
+/// What other gateways commit to the same store is read from it: once a second for all boards that
+/// are watched, in one question, and idle boards are kept no longer than that.
+extension Gateway {
+    static let refreshNanoseconds: UInt64 = 1_000_000_000
+
+    func refreshBoards(at nowNanoseconds: UInt64) {
+        // One question at a time: behind a slow store they would pile up.
+        guard settings.sharesStore, secrets != nil, !isRefreshing,
+            nowNanoseconds >= refreshDueNanoseconds
+        else { return }
+        refreshDueNanoseconds = nowNanoseconds + Self.refreshNanoseconds
+        boards.removeIdle()
+        let known = boards.watched.map { KnownPoll(id: $0.id, revision: $0.poll.newestRevision) }
+        if known.isEmpty { return }
+        isRefreshing = true
+        ask(.refresh(known)) { [unowned self] answer in
+            isRefreshing = false
+            // Refused: the next question is due in a second.
+            guard case .refreshed(let refreshed) = answer else { return }
+            for record in refreshed.changed { adopt(record) }
+            for id in refreshed.gone {
+                guard let board = boards.board(id) else { continue }
+                hearDeletion(of: id, revision: board.poll.newestRevision + 1)
+            }
+        }
+    }
+}
+
+extension Poll {
+    /// Of all that changed it.
+    fileprivate var newestRevision: Int64 { max(tally.revision, shownRevision) }
+}
