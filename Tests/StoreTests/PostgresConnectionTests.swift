@@ -26,7 +26,7 @@ struct PostgresConnectionTests {
         parameters.append([] as [Int64?])
         parameters.append(["a,b", "", "NULL"])
         let rows = try connection.execute(
-            "SELECT $1, $2, $3, $4, $5, $6, $7, ($8)[1], ($8)[3], true", parameters,
+            "SELECT $1, $2, $3, encode($4, 'hex'), $5, $6, $7, ($8)[1], ($8)[3], true", parameters,
             until: postgresDeadline(in: 5_000))
         #expect(try rows.integer(0, 0) == .min)
         #expect(try rows.optionalInteger(0, 1) == nil)
@@ -42,7 +42,7 @@ struct PostgresConnectionTests {
     @Test func `what is not what it should be is damage, not a crash`() throws {
         let connection = try connect()
         let rows = try connection.execute(
-            "SELECT 'x', '{1,x}', '\\x0', 'abc', '{', NULL", until: postgresDeadline(in: 5_000))
+            "SELECT 'x', '{1,x}', '0', 'abc', '{', NULL", until: postgresDeadline(in: 5_000))
         #expect(throws: PostgresFailure.self) { try rows.integer(0, 0) }
         #expect(throws: PostgresFailure.self) { try rows.integers(0, 1) }
         #expect(throws: PostgresFailure.self) { try rows.blob(0, 2) }
@@ -121,8 +121,13 @@ struct PostgresConnectionTests {
             }
             #expect(failure?.reason.contains("hush") == false, "\(failure as Any)")
         }
-        #expect(throws: StoreError.self) {
-            try PostgresStore(conninfo: "postgres://u:hush@[::1/x")
+        for conninfo in [
+            "postgres://u:hush@[::1/x", "postgres://u:hu/sh@127.0.0.1:1/x",
+            "postgres://u:hu@sh@127.0.0.1:1/x", "postgres://u:hu:sh@127.0.0.1:1:2/x",
+        ] {
+            let error = #expect(throws: StoreError.self) { try PostgresStore(conninfo: conninfo) }
+            let said = "\(error as Any)"
+            #expect(!said.contains("hu\"") && !said.contains("sh@") && !said.contains("hush"))
         }
     }
 
@@ -145,17 +150,29 @@ struct PostgresConnectionTests {
 
     @Test func `a connection that had lasted is made again at once, a young one is not`() throws {
         let pacer = ReconnectPacer(random: { 0 })
-        try pacer.begin()
-        pacer.end(succeeded: true)
-        pacer.noteBreak()
+        for _ in 0..<5 {
+            // Several that were cut off together.
+            pacer.noteBreak(after: 60_000_000_000)
+            try pacer.begin()
+            pacer.end(succeeded: true)
+        }
+        pacer.noteBreak(after: 1_000)
         #expect(throws: PostgresFailure.self) { try pacer.begin() }
-        usleep(1_600_000)
-        try pacer.begin()
-        pacer.end(succeeded: true)
-        usleep(1_100_000)
-        pacer.noteBreak()
-        try pacer.begin()
-        pacer.end(succeeded: true)
+    }
+
+    @Test func `of several hosts a silent one costs its own time`() throws {
+        let listener = try #require(Listener())
+        let target = try PostgresTarget(
+            "postgres://test@127.0.0.1:\(listener.port),127.0.0.1:\(server.port)/postgres")
+        #expect(target.hosts.map(\.port) == ["\(listener.port)", "\(server.port)"])
+        var settings = PostgresSettings()
+        settings.connectLimit = 500
+        let session = PostgresSession(
+            target: target, settings: settings, pacer: ReconnectPacer())
+        let one = try session.withConnection { (connection) throws(PostgresFailure) in
+            try connection.execute("SELECT 1", until: postgresDeadline(in: 5_000)).integer(0, 0)
+        }
+        #expect(one == 1)
     }
 
     @Test(arguments: ["4:Soup5:Salad", "0:", "", "7:4:Soup5"])

@@ -177,8 +177,43 @@ public final class PrivatePostgres: @unchecked Sendable {
         return process.terminationStatus
     }
 
+    /// From one thread that lasts: the kernel ends a server that is to die with us when the thread
+    /// ends that had started it.
     private static func launch(_ process: Process) {
-        do { try process.run() } catch { fatalError("\(process.executableURL as Any): \(error)") }
+        launcher.start(process)
+    }
+
+    private static let launcher = Launcher()
+
+    /// Starts processes, one after another.
+    private final class Launcher: @unchecked Sendable {
+        private let condition = NSCondition()
+        private var waiting: [Process] = []
+
+        init() { Thread { [self] in work() }.start() }
+
+        /// Returns when it runs.
+        func start(_ process: Process) {
+            condition.lock()
+            waiting.append(process)
+            condition.broadcast()
+            while waiting.contains(where: { $0 === process }) { condition.wait() }
+            condition.unlock()
+        }
+
+        private func work() {
+            while true {
+                condition.lock()
+                while waiting.isEmpty { condition.wait() }
+                let process = waiting[0]
+                do { try process.run() } catch {
+                    fatalError("\(process.executableURL as Any): \(error)")
+                }
+                waiting.removeFirst()
+                condition.broadcast()
+                condition.unlock()
+            }
+        }
     }
 
     private static func makeDirectory() -> String {

@@ -35,8 +35,6 @@ struct LedgerBench: ParsableCommand {
     }
 
     func run() throws {
-        // Line by line, also into a file.
-        setvbuf(stdout, nil, _IOLBF, 0)
         // As durable as servers are: nothing but room for the log is changed.
         let server = PrivatePostgres(settings: ["max_wal_size": "4GB"])
         defer { server.remove() }
@@ -45,7 +43,7 @@ struct LedgerBench: ParsableCommand {
         for size in batchSizes {
             for load in Load.allCases {
                 lines.append(try measure(load, size, bench))
-                print(lines.last!.text)
+                lines.last!.say()
             }
         }
         if oldRows > 0 {
@@ -54,7 +52,7 @@ struct LedgerBench: ParsableCommand {
                 var line = try measure(.new, size, bench)
                 line.load = "new, beside \(oldRows) old rows"
                 lines.append(line)
-                print(line.text)
+                line.say()
             }
         }
         if let jsonPath {
@@ -121,7 +119,10 @@ struct Line: Encodable {
     let bare: Turn
     let ledger: Turn
 
-    var text: String {
+    /// At once, also into a file.
+    func say() { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+    private var text: String {
         func describe(_ turn: Turn) -> String {
             String(
                 format: "%7.0f/s, CPU %.1f + %.1f µs, log %.0f B", turn.rate, turn.serverCPU,

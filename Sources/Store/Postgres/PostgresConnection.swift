@@ -17,16 +17,20 @@ final class PostgresConnection {
     /// - Parameters:
     ///   - conninfo: a URI or keywords and values, as libpq takes them; the environment and the
     ///     password file fill in what is missing.
+    ///   - host: instead of those in `conninfo`.
     ///   - deadline: for all of it, the server's greeting included.
-    init(conninfo: String, deadline: Int64) throws(PostgresFailure) {
+    init(conninfo: String, host: (host: String, port: String)? = nil, deadline: Int64)
+        throws(PostgresFailure)
+    {
         // What stands in `conninfo`, being last, wins over all but the encoding.
-        let parameters = [
+        var parameters = [
             ("fallback_application_name", "pollstream"),
             // A server that is gone without a word is noticed in some 10 s where nothing is asked.
             ("keepalives_idle", "5"), ("keepalives_interval", "2"), ("keepalives_count", "3"),
             ("tcp_user_timeout", "10000"),
             ("dbname", conninfo), ("client_encoding", "UTF8"),
         ]
+        if let host { parameters += [("host", host.host), ("port", host.port)] }
         let handle = Self.withStrings(parameters.map(\.0)) { keywords in
             Self.withStrings(parameters.map(\.1)) { values in
                 PQconnectStartParams(keywords, values, 1)
@@ -40,13 +44,6 @@ final class PostgresConnection {
     }
 
     deinit { PQfinish(handle) }
-
-    /// Whether libpq can make anything of `conninfo`; asks no server.
-    static func understands(_ conninfo: String) -> Bool {
-        guard let options = PQconninfoParse(conninfo, nil) else { return false }
-        PQconninfoFree(options)
-        return true
-    }
 
     var serverVersion: Int { Int(PQserverVersion(handle)) }
 

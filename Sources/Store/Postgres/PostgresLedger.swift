@@ -175,7 +175,7 @@ final class PostgresLedger: LedgerStore {
                     AND application_name = current_setting('application_name')
                     AND wait_event = 'ClientRead'
                     AND state IN ('active', 'idle in transaction')
-                    AND clock_timestamp() - greatest(query_start, state_change) > interval '600 ms'
+                    AND clock_timestamp() - greatest(query_start, state_change) > interval '1 s'
                 """, until: postgresDeadline(in: settings.requestLimit))
         }
         let count = try rows.integer(0, 0)

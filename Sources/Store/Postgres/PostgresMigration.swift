@@ -23,6 +23,13 @@ extension PostgresSchema {
                     reason: "schema version \(found) is newer than \(version), which this "
                         + "pollstream knows; run a newer pollstream"))
         }
+        if try isSerializing(connection) {
+            throw .rejected(
+                .unusable(
+                    reason: "default_transaction_isolation is not read committed, by which a "
+                        + "ballot sees what it waited for; ALTER ROLE … SET "
+                        + "default_transaction_isolation = 'read committed'"))
+        }
         if found < version, !migrates {
             let what = found == 0 ? "the schema is missing" : "schema version \(found) is old"
             throw .rejected(
@@ -89,6 +96,13 @@ extension PostgresSchema {
         } catch { throw Self.explain(error) }
     }
 
+    private func isSerializing(_ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
+        try connection.execute(
+            "SELECT current_setting('default_transaction_isolation') <> 'read committed'",
+            until: postgresDeadline(in: 5_000)
+        ).bool(0, 0)
+    }
+
     /// By a query of the catalogue's tables, which sees what others have committed: the functions
     /// that look up names remember what was not there.
     private func isThere(_ rows: String, _ connection: PostgresConnection)
@@ -102,7 +116,7 @@ extension PostgresSchema {
     private func readKeys(_ connection: PostgresConnection) throws(PostgresFailure) -> StoreKeys {
         func key(_ name: String) throws(PostgresFailure) -> [UInt8] {
             let rows = try connection.execute(
-                "SELECT value FROM pollstream.keys WHERE name = '\(name)'",
+                "SELECT encode(value, 'hex') FROM pollstream.keys WHERE name = '\(name)'",
                 until: postgresDeadline(in: 5_000))
             guard rows.count == 1, case let key = try rows.blob(0, 0), key.count == 32 else {
                 throw .rejected(.unusable(reason: "the \(name) key is missing"))

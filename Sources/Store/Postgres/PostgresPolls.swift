@@ -7,7 +7,7 @@ enum PostgresPolls {
         name: "pollstream_polls",
         sql: """
             SELECT p.id, p.title, p.description, p.creator_name, p.kind, p.max_choices, p.results,
-                p.created_at, p.join_code, p.host_key_hash, t.revision, t.shown_revision, t.edition,
+                p.created_at, p.join_code, encode(p.host_key_hash, 'hex'), t.revision, t.shown_revision, t.edition,
                 t.opens_at, t.closes_at, t.closed_at, t.is_opened, t.change_vote, t.ballots,
                 t.counts, pollstream.unix_ms(), o.ids, o.texts
             FROM pollstream.polls p

@@ -75,12 +75,9 @@ final class PostgresRows {
         return values.compactMap { $0 }
     }
 
-    /// A bytea in its hex format.
+    /// A bytea that the statement has put through `encode(…, 'hex')`: its own format is a setting.
     func blob(_ row: Int, _ column: Int) throws(PostgresFailure) -> [UInt8] {
-        let text = bytes(row, column)
-        guard text.starts(with: [UInt8(ascii: "\\"), UInt8(ascii: "x")]),
-            let blob = Self.hexadecimal(text.dropFirst(2))
-        else { throw .damaged("a key") }
+        guard let blob = Self.hexadecimal(bytes(row, column)) else { throw .damaged("a key") }
         return blob
     }
 

@@ -3,13 +3,15 @@ import Threads
 /// One user's connection to the server: made at first use, and again after it broke. Long waits and
 /// one thread at a time are the user's business; `close` is for any thread.
 final class PostgresSession {
-    private let conninfo: String
+    private let target: PostgresTarget
     private let settings: PostgresSettings
     private let pacer: ReconnectPacer
     private var connection: PostgresConnection?
+    /// When it was made, monotonic nanoseconds.
+    private var madeAt: Int64 = 0
 
-    init(conninfo: String, settings: PostgresSettings, pacer: ReconnectPacer) {
-        self.conninfo = conninfo
+    init(target: PostgresTarget, settings: PostgresSettings, pacer: ReconnectPacer) {
+        self.target = target
         self.settings = settings
         self.pacer = pacer
     }
@@ -26,84 +28,42 @@ final class PostgresSession {
 
     /// Gives the connection up, for instance one whose server has become read-only.
     func giveUp() {
-        if connection != nil { pacer.noteBreak() }
+        if connection != nil { pacer.noteBreak(after: Clock.monotonicNanoseconds() - madeAt) }
         connection = nil
     }
 
     private func connect() throws(PostgresFailure) -> PostgresConnection {
         try pacer.begin()
         do throws(PostgresFailure) {
-            let made = try PostgresConnection(
-                conninfo: conninfo,
-                deadline: Clock.monotonicNanoseconds() + settings.connectLimit * 1_000_000)
+            let made = try reach()
             guard made.serverVersion >= 150_000 else {
                 throw .rejected(
                     .unusable(reason: "the server is older than PostgreSQL 15"))
             }
             pacer.end(succeeded: true)
             connection = made
+            madeAt = Clock.monotonicNanoseconds()
             return made
         } catch {
             pacer.end(succeeded: false)
             throw error
         }
     }
-}
 
-/// Spreads the attempts of all sessions of one store to reach their server: after one has failed, or
-/// broke soon after it was made, there is at most about one a second, whoever makes it.
-final class ReconnectPacer: @unchecked Sendable {
-    // Guarded by `monitor`: all that follow.
-    private let monitor = Monitor()
-    private var backoff = Backoff(base: .milliseconds(1_000), limit: .milliseconds(2_000))
-    private var blockedUntil: Int64 = 0
-    private var lastSuccess: Int64 = 0
-    private var isFailing = false
-    private var isTrying = false
-    private var isClosed = false
-    private let random: @Sendable () -> Double
-
-    init(random: @escaping @Sendable () -> Double = { .random(in: 0...1) }) {
-        self.random = random
-    }
-
-    /// Before an attempt, which `end` follows.
-    func begin() throws(PostgresFailure) {
-        try monitor.withLock { () throws(PostgresFailure) in
-            if isClosed { throw .lost(reason: "the store is closed") }
-            guard Clock.monotonicNanoseconds() >= blockedUntil, !(isFailing && isTrying) else {
-                throw .lost(reason: "no connection; the next attempt is due soon")
-            }
-            isTrying = true
+    /// Of several hosts the first that takes us, each in its own time: libpq, asked to try them all,
+    /// would spend it on the first that is silent.
+    private func reach() throws(PostgresFailure) -> PostgresConnection {
+        for host in target.hosts.dropLast() {
+            if let connection = try? connect(to: host) { return connection }
         }
+        return try connect(to: target.hosts.last)
     }
 
-    func end(succeeded: Bool) {
-        monitor.withLock {
-            isTrying = false
-            isFailing = !succeeded
-            if succeeded {
-                lastSuccess = Clock.monotonicNanoseconds()
-            } else {
-                block()
-            }
-        }
-    }
-
-    /// A connection broke. One that had lasted may be made again at once.
-    func noteBreak() {
-        monitor.withLock {
-            if Clock.monotonicNanoseconds() - lastSuccess < 1_000_000_000 {
-                block()
-            } else {
-                backoff.reset()
-            }
-        }
-    }
-
-    func close() { monitor.withLock { isClosed = true } }
-
-    private func block() {
-        blockedUntil = Clock.monotonicNanoseconds() + 500_000_000 + backoff.next(random: random())
+    private func connect(to host: (host: String, port: String)?) throws(PostgresFailure)
+        -> PostgresConnection
+    {
+        try PostgresConnection(
+            conninfo: target.conninfo, host: host,
+            deadline: postgresDeadline(in: settings.connectLimit))
     }
 }

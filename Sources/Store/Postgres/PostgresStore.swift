@@ -8,7 +8,7 @@ import Threads
 /// `@unchecked Sendable`: all is constant, and the pacer guards itself.
 package final class PostgresStore: @unchecked Sendable {
     let settings: PostgresSettings
-    private let conninfo: String
+    private let target: PostgresTarget
     private let schema: PostgresSchema
     private let pacer = ReconnectPacer()
     let notice: @Sendable (String) -> Void
@@ -30,11 +30,7 @@ package final class PostgresStore: @unchecked Sendable {
         conninfo: String, settings: PostgresSettings, schema: PostgresSchema,
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(StoreError) {
-        guard PostgresConnection.understands(conninfo) else {
-            throw .unusable(
-                reason: "not a connection string; write it like postgres://USER@HOST/DATABASE")
-        }
-        self.conninfo = conninfo
+        target = try PostgresTarget(conninfo)
         self.settings = settings
         self.schema = schema
         self.notice = notice
@@ -84,7 +80,7 @@ package final class PostgresStore: @unchecked Sendable {
     package func close() { pacer.close() }
 
     private func makeSession() -> PostgresSession {
-        PostgresSession(conninfo: conninfo, settings: settings, pacer: pacer)
+        PostgresSession(target: target, settings: settings, pacer: pacer)
     }
 }
 
