@@ -92,7 +92,7 @@ final class Server {
                 },
                 LoopMetrics(readers: loops.map(\.statistics)).write,
                 ledgers.write, catalogue.write, logOutput.write,
-                { [retention] text in retention?.write(to: &text) },
+                storage.write, { [retention] text in retention?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
         log.notice(

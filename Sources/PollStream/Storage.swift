@@ -14,6 +14,7 @@ struct Storage {
     let secrets: Secrets?
     /// Looks the database over and makes its tables. Blocks; from one thread.
     let prepare: @Sendable () throws(StoreError) -> Secrets
+    let write: @Sendable (inout MetricsText) -> Void
     /// Idempotent; everything later is unavailable.
     let close: () -> Void
 
@@ -29,9 +30,17 @@ struct Storage {
             let secrets = Secrets(store.keys)
             self.secrets = secrets
             prepare = { secrets }
+            write = { _ in }
             close = store.close
         case .postgres(let conninfo):
-            let store = try PostgresStore(conninfo: conninfo) { log.warning($0) }
+            let statistics = PostgresStatistics()
+            write = statistics.write
+            let store = try PostgresStore(conninfo: conninfo) { notice in
+                statistics.count(notice)
+                if case .cutOff(let count) = notice {
+                    log.warning("cut off silent gateways", ["sessions": "\(count)"])
+                }
+            }
             let migrates = configuration.migrates
             ledgers = (0..<configuration.ledgerConnections).map { _ in store.makeLedger() }
             catalogue = store.makeCatalogue()
@@ -68,6 +77,33 @@ struct Storage {
         case .postgres(let conninfo):
             try PostgresStore(conninfo: conninfo).check(migrates: migrates)
         }
+    }
+}
+
+/// Between the store and its server, since the start.
+private final class PostgresStatistics: Sendable {
+    private let made = Counter()
+    private let failed = Counter()
+    private let cutOff = Counter()
+
+    func count(_ notice: PostgresNotice) {
+        switch notice {
+        case .connected: made.add()
+        case .connectFailed: failed.add()
+        case .cutOff(let count): cutOff.add(UInt64(count))
+        }
+    }
+
+    func write(to text: inout MetricsText) {
+        text.counter(
+            "pollstream_store_connects_total", "Connections made to the database.", made.value)
+        text.counter(
+            "pollstream_store_failed_connects_total", "Attempts to connect that failed.",
+            failed.value)
+        text.counter(
+            "pollstream_store_cut_off_sessions_total",
+            "Sessions of gateways that kept ballots locked without a word, and were ended.",
+            cutOff.value)
     }
 }
 

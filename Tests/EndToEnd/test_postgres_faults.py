@@ -499,7 +499,9 @@ def test_a_gateway_stopped_in_the_middle_of_a_copy_keeps_others_no_longer_than_i
     again = vote_at_once(other, poll, names[:64], sockets=1)
     assert time.monotonic() - began < 2 * 2
     assert len(again.outcomes) == 64
-    assert any("cut off" in line for line in other.log)
+    assert any("cut off silent gateways" in line for line in other.log)
+    metrics = other.ops("GET", "/metrics").text
+    assert "pollstream_store_cut_off_sessions_total 1" in metrics
     frozen.process.send_signal(signal.SIGCONT)
     proxy.release.set()
     join(voters)

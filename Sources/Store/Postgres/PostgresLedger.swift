@@ -13,7 +13,7 @@ import Threads
 final class PostgresLedger: LedgerStore {
     private let session: PostgresSession
     private let settings: PostgresSettings
-    private let notice: @Sendable (String) -> Void
+    private let notice: @Sendable (PostgresNotice) -> Void
     private var encoder = CopyEncoder()
     private var recentKeys = RecentKeys()
     /// So many batches are still merged, because a COPY met a ballot that was there.
@@ -31,7 +31,7 @@ final class PostgresLedger: LedgerStore {
 
     init(
         session: PostgresSession, settings: PostgresSettings,
-        notice: @escaping @Sendable (String) -> Void
+        notice: @escaping @Sendable (PostgresNotice) -> Void
     ) {
         self.session = session
         self.settings = settings
@@ -179,7 +179,7 @@ final class PostgresLedger: LedgerStore {
                 """, until: postgresDeadline(in: settings.requestLimit))
         }
         let count = try rows.integer(0, 0)
-        if count > 0 { notice("cut off \(count) silent sessions that kept ballots locked") }
+        if count > 0 { notice(.cutOff(Int(count))) }
         return count > 0
     }
 

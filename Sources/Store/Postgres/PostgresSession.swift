@@ -6,14 +6,19 @@ final class PostgresSession {
     private let target: PostgresTarget
     private let settings: PostgresSettings
     private let pacer: ReconnectPacer
+    private let notice: @Sendable (PostgresNotice) -> Void
     private var connection: PostgresConnection?
     /// When it was made, monotonic nanoseconds.
     private var madeAt: Int64 = 0
 
-    init(target: PostgresTarget, settings: PostgresSettings, pacer: ReconnectPacer) {
+    init(
+        target: PostgresTarget, settings: PostgresSettings, pacer: ReconnectPacer,
+        notice: @escaping @Sendable (PostgresNotice) -> Void = { _ in }
+    ) {
         self.target = target
         self.settings = settings
         self.pacer = pacer
+        self.notice = notice
     }
 
     /// Lends the connection to `body`. - Throws: `.lost` at once while it is too early to try again.
@@ -41,11 +46,13 @@ final class PostgresSession {
                     .unusable(reason: "the server is older than PostgreSQL 15"))
             }
             pacer.end(succeeded: true)
+            notice(.connected)
             connection = made
             madeAt = Clock.monotonicNanoseconds()
             return made
         } catch {
             pacer.end(succeeded: false)
+            notice(.connectFailed)
             throw error
         }
     }
@@ -64,6 +71,6 @@ final class PostgresSession {
     {
         try PostgresConnection(
             conninfo: target.conninfo, host: host,
-            deadline: postgresDeadline(in: settings.connectLimit))
+            deadline: postgresDeadline(in: target.connectLimit ?? settings.connectLimit))
     }
 }

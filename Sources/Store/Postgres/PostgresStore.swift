@@ -1,5 +1,13 @@
 import Threads
 
+/// What happens between a store and its server.
+package enum PostgresNotice: Sendable, Equatable {
+    case connected
+    case connectFailed
+    /// So many sessions of gateways had kept ballots locked without a word.
+    case cutOff(Int)
+}
+
 /// Polls and ballots in one PostgreSQL database (15 or later), for any number of gateways.
 ///
 /// Each `make…` gives an object with a connection of its own, for one thread at a time. Any thread
@@ -11,24 +19,24 @@ package final class PostgresStore: @unchecked Sendable {
     private let target: PostgresTarget
     private let schema: PostgresSchema
     private let pacer = ReconnectPacer()
-    let notice: @Sendable (String) -> Void
+    private let notice: @Sendable (PostgresNotice) -> Void
 
     /// Nothing is asked of the server yet.
     /// - Parameters:
     ///   - conninfo: a URI or keywords and values, as libpq takes them.
-    ///   - notice: hears of what an operator should know, once each time.
+    ///   - notice: hears of what is worth counting; from any thread.
     /// - Throws: `.unusable` where `conninfo` cannot be understood; its text is not repeated, for it
     ///   may hold a password.
     package convenience init(
         conninfo: String, settings: PostgresSettings = PostgresSettings(),
-        notice: @escaping @Sendable (String) -> Void = { _ in }
+        notice: @escaping @Sendable (PostgresNotice) -> Void = { _ in }
     ) throws(StoreError) {
         try self.init(conninfo: conninfo, settings: settings, schema: .current, notice: notice)
     }
 
     init(
         conninfo: String, settings: PostgresSettings, schema: PostgresSchema,
-        notice: @escaping @Sendable (String) -> Void = { _ in }
+        notice: @escaping @Sendable (PostgresNotice) -> Void = { _ in }
     ) throws(StoreError) {
         target = try PostgresTarget(conninfo)
         self.settings = settings
@@ -80,7 +88,7 @@ package final class PostgresStore: @unchecked Sendable {
     package func close() { pacer.close() }
 
     private func makeSession() -> PostgresSession {
-        PostgresSession(target: target, settings: settings, pacer: pacer)
+        PostgresSession(target: target, settings: settings, pacer: pacer, notice: notice)
     }
 }
 

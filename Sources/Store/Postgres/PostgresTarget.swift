@@ -7,6 +7,8 @@ struct PostgresTarget: Sendable {
     /// One after another, each with its port; empty where there is at most one host, or the
     /// environment names them.
     let hosts: [(host: String, port: String)]
+    /// Its `connect_timeout`, in milliseconds: polled for, libpq does not keep it itself.
+    let connectLimit: Int64?
 
     /// Asks no server.
     /// - Throws: `.unusable`; its text repeats nothing of `conninfo`.
@@ -38,6 +40,8 @@ struct PostgresTarget: Sendable {
                     + "/ as %2F, @ as %40, : as %3A")
         }
         self.conninfo = conninfo
+        connectLimit = values["connect_timeout"].flatMap { Int64($0) }
+            .flatMap { $0 > 0 ? min(max($0, 2), 600) * 1_000 : nil }
         hosts =
             names.count < 2 || values["hostaddr"] != nil
             ? []
