@@ -68,6 +68,13 @@ static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, siz
     while (used < *count) {
         size_t rest = *count - used;
         size_t taken = 0;
+        if (connection->flags & PS_FLAG_PROXY && connection->state == PS_STATE_OPEN) {
+            used += ps_proxy_take(loop, connection, bytes + used, rest);
+            if (connection->flags & PS_FLAG_PROXY) {
+                break; /* a part of it, or the end of the connection */
+            }
+            continue;
+        }
         if (connection->state == PS_STATE_OPEN && connection->kind == PS_KIND_HTTP) {
             taken = ps_http_take(loop, connection, bytes + used, &rest);
             *count = used + rest;
@@ -252,6 +259,9 @@ bool ps_connection_open(ps_loop *loop, int fd, bool is_ops, const void *peer_soc
     ps_counter_add(ps_connection_gauge(loop, PS_KIND_HTTP), 1);
     PS_COUNT(loop, accepted, 1);
     ps_deadline_set(loop, connection, PS_DEADLINE_IDLE, loop->settings.idle_timeout_ms);
+    if (!is_ops) {
+        ps_proxy_expect(loop, connection);
+    }
     ps_connection_watch(loop, connection);
     return true;
 }

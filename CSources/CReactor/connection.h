@@ -28,6 +28,7 @@ enum ps_connection_flags {
     PS_FLAG_ANSWER_HEAD = 1 << 9,   /* traits of the oldest unanswered request, in this order */
     PS_FLAG_ANSWER_1_0 = 1 << 10,
     PS_FLAG_ANSWER_CLOSE = 1 << 11,
+    PS_FLAG_PROXY = 1 << 12,        /* the first bytes may be, or have to be, a PROXY header */
 };
 
 enum {
@@ -166,6 +167,19 @@ static inline ps_connection_id ps_connection_id_of(const ps_connection *connecti
 
 /* Recomputes the bit that keeps a sweep's short path away. */
 void ps_connection_mark(ps_loop *loop, const ps_connection *connection);
+
+/* ---- proxy_connection.c ---- */
+
+/* Makes the list of trusted networks ours. Returns false without memory. */
+bool ps_proxy_copy_networks(ps_loop_settings *settings);
+
+/* Looks at who has connected: it may, or must, send a PROXY header first, or is turned away. */
+void ps_proxy_expect(ps_loop *loop, ps_connection *connection);
+
+/* Takes the header that is expected, or finds that there is none: then PS_FLAG_PROXY is cleared.
+ * Returns how many bytes it took; while the flag stays, more are needed, or the connection ends. */
+size_t ps_proxy_take(
+    ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count);
 
 /* ---- connection.c ---- */
 

@@ -122,6 +122,10 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
         PS_COUNT(loop, timeouts, 1);
         ps_connection_doom(loop, connection);
         break;
+    case PS_DEADLINE_PROXY:
+        PS_COUNT(loop, timeouts, 1);
+        ps_connection_reset(loop, connection);
+        break;
     case PS_DEADLINE_CLOSE:
         if (connection->flags & PS_FLAG_BLOCKED) {
             ps_connection_reset(loop, connection); /* else the kernel would go on trying */

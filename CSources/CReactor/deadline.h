@@ -26,6 +26,7 @@ typedef enum ps_deadline_class {
     PS_DEADLINE_HEAD,  /* 408 */
     PS_DEADLINE_BODY,  /* 408 */
     PS_DEADLINE_IDLE,  /* close without a word */
+    PS_DEADLINE_PROXY, /* the same, also where a part has come */
     PS_DEADLINE_CLOSE, /* the peer had its time: close */
 } ps_deadline_class;
 

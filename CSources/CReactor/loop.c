@@ -117,7 +117,8 @@ int ps_loop_create(
     ps_sweeps_init(&loop->sweeps);
     loop->read_buffer = malloc(PS_READ_BUFFER_BYTES);
     loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (!copy_overload_response(loop) || !loop->read_buffer || start_handles(loop) != 0) {
+    bool copied = ps_proxy_copy_networks(&loop->settings);
+    if (!copy_overload_response(loop) || !copied || !loop->read_buffer || start_handles(loop) != 0) {
         ps_loop_destroy(loop);
         return PS_SYSTEM;
     }
@@ -171,6 +172,7 @@ void ps_loop_destroy(ps_loop *loop) {
         close(loop->reserve_fd);
     }
     free((void *)loop->settings.overload_response.start);
+    free((void *)loop->settings.trusted);
     free(loop->read_buffer);
     free(loop);
 }

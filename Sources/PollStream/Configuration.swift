@@ -41,6 +41,7 @@ struct Configuration {
     }
 
     enum Switch: String, CaseIterable { case allow, deny }
+    enum Proxy: String, CaseIterable { case off, optional, required }
     enum OnOff: String, CaseIterable { case on, off }
 
     /// Reads the environment, then the command line over it.
@@ -49,6 +50,8 @@ struct Configuration {
     init(arguments: [String: [String]], environment: (String) -> String?)
         throws(ConfigurationProblems)
     {
+        // Who stands on this machine may be believed; nobody is asked until --proxy-protocol says so.
+        loop.trustedProxies = ["127.0.0.0/8", "::1"].compactMap { Network($0) }
         var problems: [String] = []
         for setting in Setting.all {
             let typed = arguments[setting.name] ?? []

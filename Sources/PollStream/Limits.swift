@@ -37,6 +37,7 @@ struct Limit: Sendable {
         duration("body-timeout", "20s", "408", \.loop.bodyTimeoutMilliseconds),
         duration("idle-timeout", "60s", "close", \.loop.idleTimeoutMilliseconds),
         duration("close-timeout", "2s", "close", \.loop.closeTimeoutMilliseconds),
+        duration("proxy-timeout", "3s", "close", \.loop.proxyTimeoutMilliseconds),
         duration("ping-period", "25s", "close after two", \.loop.pingPeriodMilliseconds),
         Limit(name: "connections", standard: "what RLIMIT_NOFILE leaves", past: "503") {
             (configuration, value) throws(BadValue) in

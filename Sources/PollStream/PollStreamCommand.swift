@@ -96,6 +96,14 @@ struct ServeOptions: ParsableArguments {
         name: .customLong("public-url"), parsing: .unconditional,
         help: Setting.named("public-url").argumentHelp)
     var publicURL: String?
+    @Option(
+        name: .customLong("proxy-protocol"), parsing: .unconditional,
+        help: Setting.named("proxy-protocol").argumentHelp)
+    var proxyProtocol: String?
+    @Option(
+        name: .customLong("trusted-proxy"), parsing: .unconditionalSingleValue,
+        help: Setting.named("trusted-proxy").argumentHelp)
+    var trustedProxy: [String] = []
     @Option(parsing: .unconditionalSingleValue, help: Setting.named("allowed-origin").argumentHelp)
     var allowedOrigin: [String] = []
     @Option(parsing: .unconditional, help: Setting.named("admin-key").argumentHelp) var adminKey:
@@ -123,11 +131,13 @@ struct ServeOptions: ParsableArguments {
     var arguments: [String: [String]] {
         var arguments: [String: [String]] = [
             "listen": listen, "allowed-origin": allowedOrigin, "limit": limit,
+            "trusted-proxy": trustedProxy,
             "ws-echo": wsEcho ? ["on"] : [],
         ]
         for (name, value) in [
             "ops-listen": opsListen, "database": database, "migrate": migrate,
-            "ledger-connections": ledgerConnections, "retain": retain, "loops": loops,
+            "ledger-connections": ledgerConnections, "retain": retain,
+            "proxy-protocol": proxyProtocol, "loops": loops,
             "tick": tick, "voter-names": voterNames, "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,

@@ -1,5 +1,6 @@
 import Gateway
 import Identity
+import Reactor
 import Telemetry
 
 /// One option: its name on the command line and in the environment, what it is for, and what it
@@ -123,6 +124,27 @@ struct Setting: Sendable {
         ) { (configuration, value) throws(BadValue) in
             configuration.gateway.publicURL = try Value.origin(
                 value.hasSuffix("/") ? String(value.dropLast()) : value)
+        },
+        single(
+            "proxy-protocol", "off|optional|required", standard: "off",
+            "Whether a load balancer says who its clients are (PROXY protocol 1 and 2)."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.loop.proxyMode =
+                switch try Value.choice(value, of: Configuration.Proxy.self) {
+                case .off: .off
+                case .optional: .optional
+                case .required: .required
+                }
+        },
+        repeatable(
+            "trusted-proxy", "CIDR", standard: "127.0.0.0/8 and ::1",
+            "Whose PROXY headers are believed."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            guard let network = Network(value) else {
+                throw BadValue("is not a network; write it like 10.0.0.0/8 or fd00::/8")
+            }
+            if isFirst { configuration.loop.trustedProxies = [] }
+            configuration.loop.trustedProxies.append(network)
         },
         repeatable(
             "allowed-origin", "ORIGIN", standard: "see README",

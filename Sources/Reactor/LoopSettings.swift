@@ -20,13 +20,19 @@ package struct LoopSettings: Sendable {
     package var outboxBytes: UInt32 = 256 << 10
     package var pipelineCount: UInt32 = 64
     package var socketSendBufferBytes: UInt32 = 16 << 10
+    /// Whether a load balancer says who its clients are, and how long it may take to.
+    package var proxyMode = ProxyMode.off
+    package var proxyTimeoutMilliseconds: UInt32 = 3_000
+    /// Who may say so.
+    package var trustedProxies: [Network] = []
     /// A whole HTTP response for whoever comes past the connection limit.
     package var overloadResponse: [UInt8] = []
 
     package init() {}
 
     func withCSettings<R>(budget: ConnectionBudget, _ body: (inout ps_loop_settings) -> R) -> R {
-        overloadResponse.withUnsafeBytes { overload in
+        let trusted = trustedProxies.map(\.raw)
+        return overloadResponse.withUnsafeBytes { overload in
             var settings = ps_loop_settings(
                 tick_ns: tickNanoseconds,
                 sweep_slice_count: sweepSliceCount,
@@ -45,10 +51,61 @@ package struct LoopSettings: Sendable {
                 outbox_bytes: outboxBytes,
                 pipeline_count: pipelineCount,
                 socket_send_buffer_bytes: socketSendBufferBytes,
+                proxy_mode: proxyMode.rawValue,
+                proxy_timeout_ms: proxyTimeoutMilliseconds,
+                trusted: nil,
+                trusted_count: trusted.count,
                 budget: budget.handle,
                 overload_response: ps_bytes(overload))
-            return body(&settings)
+            return trusted.withUnsafeBufferPointer { trusted in
+                settings.trusted = trusted.baseAddress
+                return body(&settings)
+            }
         }
+    }
+}
+
+/// The PROXY protocol on public listeners.
+package enum ProxyMode: UInt8, Sendable {
+    case off = 0
+    /// From a trusted peer, where its first bytes are a header.
+    case optional = 1
+    /// From trusted peers only, and always.
+    case required = 2
+}
+
+/// All addresses that begin like one: `10.0.0.0/8`, `fd00::/8`, or one alone.
+package struct Network: Hashable, Sendable {
+    let address: PeerAddress
+    /// 0 to 128, of IPv6; an IPv4 network's are 96 more.
+    let prefixBits: UInt8
+
+    /// - Returns: nil for anything else.
+    package init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard let first = parts.first, parts.count <= 2,
+            let address = PeerAddress(String(first))
+        else { return nil }
+        let mostBits: UInt8 = address.isIPv4 ? 32 : 128
+        var bits = mostBits
+        if parts.count == 2 {
+            guard let given = UInt8(parts[1]), given <= mostBits, String(given) == parts[1] else {
+                return nil
+            }
+            bits = given
+        }
+        self.address = address
+        prefixBits = bits + (address.isIPv4 ? 96 : 0)
+    }
+
+    fileprivate var raw: ps_network {
+        var network = ps_network()
+        withUnsafeMutableBytes(of: &network.address) {
+            $0.storeBytes(of: address.high.bigEndian, as: UInt64.self)
+            $0.storeBytes(of: address.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+        }
+        network.prefix_bits = prefixBits
+        return network
     }
 }
 

@@ -1,5 +1,6 @@
 import CReactor
 import CWire
+import Glibc
 
 /// Names a connection of one loop; a stale one finds nothing.
 package struct ConnectionID: Hashable, Sendable {
@@ -122,6 +123,22 @@ package struct PeerAddress: Hashable, Sendable {
                 UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
                 UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             )
+        }
+    }
+
+    /// As people write it: `192.0.2.1`, `2001:db8::1`. - Returns: nil for anything else.
+    package init?(_ text: String) {
+        var ipv4 = in_addr()
+        if inet_pton(AF_INET, text, &ipv4) == 1 {
+            self.init(high: 0, low: 0xffff << 32 | UInt64(UInt32(bigEndian: ipv4.s_addr)))
+            return
+        }
+        var ipv6 = in6_addr()
+        guard inet_pton(AF_INET6, text, &ipv6) == 1 else { return nil }
+        self = withUnsafeBytes(of: &ipv6) {
+            PeerAddress(
+                high: UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+                low: UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
         }
     }
 

@@ -33,6 +33,7 @@ LIMITS = {
     "idle_timeout": "idle-timeout",
     "close_timeout": "close-timeout",
     "ping_period": "ping-period",
+    "proxy_timeout": "proxy-timeout",
     "connections": "connections",
     "connections_per_address": "connections-per-address",
     "waiting_ballots": "waiting-ballots",

@@ -61,6 +61,19 @@ typedef enum ps_listener_kind {
     PS_LISTENER_OPS = 1, /* not counted against the budget, answered also while draining */
 } ps_listener_kind;
 
+/* Whether a load balancer before us says who its clients are (CWire, proxy.h). */
+typedef enum ps_proxy_mode {
+    PS_PROXY_OFF = 0,
+    PS_PROXY_OPTIONAL = 1, /* from a trusted peer, where it begins with a header */
+    PS_PROXY_REQUIRED = 2, /* from trusted peers only, and always */
+} ps_proxy_mode;
+
+/* All addresses that begin like this one. */
+typedef struct ps_network {
+    uint8_t address[16];   /* IPv6, or IPv4 mapped into it */
+    uint8_t prefix_bits;   /* 0 to 128 */
+} ps_network;
+
 typedef struct ps_loop_settings {
     uint64_t tick_ns;              /* between the starts of two sweeps of a topic */
     uint32_t sweep_slice_count;    /* subscribers served per turn of the loop */
@@ -76,6 +89,10 @@ typedef struct ps_loop_settings {
     uint32_t outbox_bytes;         /* unsent answers of one connection, past it 1008 or a reset */
     uint32_t pipeline_count;       /* unanswered requests of one connection; then reading stops */
     uint32_t socket_send_buffer_bytes; /* SO_SNDBUF of subscribers; 0 leaves the system's */
+    uint8_t proxy_mode;            /* ps_proxy_mode; of public listeners */
+    uint32_t proxy_timeout_ms;     /* accept to the end of the header: close */
+    const ps_network *trusted;     /* who may send it; copied by ps_loop_create */
+    size_t trusted_count;
     ps_budget *budget;
     ps_bytes overload_response;    /* a whole response, sent to whoever comes past the budget;
                                       copied by ps_loop_create */

@@ -9,6 +9,7 @@
 #include "handshake.h"
 #include "http.h"
 #include "json.h"
+#include "proxy.h"
 #include "utf8.h"
 #include "websocket.h"
 

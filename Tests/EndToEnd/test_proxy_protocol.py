@@ -1,0 +1,220 @@
+"""Behind a TCP load balancer: the PROXY protocol, spoken by hand and by HAProxy."""
+
+import json
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+from gateway import REPOSITORY, Poll, limits
+from postgres import free_port, unprivileged
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def line(address: str, family: str = "TCP4") -> bytes:
+    there = "::1" if family == "TCP6" else "127.0.0.1"
+    return f"PROXY {family} {address} {there} 4000 80\r\n".encode()
+
+
+def binary(address: str, *, command: int = 1, extra: bytes = b"") -> bytes:
+    body = socket.inet_aton(address) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 4000, 80)
+    body += extra
+    return SIGNATURE + bytes([0x20 | command, 0x11]) + struct.pack("!H", len(body)) + body
+
+
+def ballot(poll, voter: str) -> bytes:
+    body = json.dumps({"poll_id": poll.id, "option_id": poll.options[0], "voter": voter}).encode()
+    return (
+        b"POST /votes/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+    )
+
+
+def said(address, *pieces: bytes, source: str = "127.0.0.1", pause: float = 0.0) -> bytes:
+    """All that is answered until the connection ends; nothing where it is reset."""
+    with socket.create_connection(address, timeout=10, source_address=(source, 0)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answer = b""
+        try:
+            for piece in pieces:
+                peer.sendall(piece)
+                time.sleep(pause)
+            while part := peer.recv(65536):
+                answer += part
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        return answer
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+@pytest.fixture(scope="module", params=["optional", "required"])
+def gateway(start_module_gateway, request):
+    return start_module_gateway(
+        "--proxy-protocol", request.param, "--rate-votes", "3/min", *limits(proxy_timeout="500ms"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def poll(gateway):
+    """Made past the balancer's listener, which asks for a header."""
+    body = json.dumps({"title": "Which?", "options": ["a", "b"]}).encode()
+    answer = said(
+        gateway.address,
+        line("203.0.113.200")
+        + b"POST /polls/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
+    )
+    return Poll(json.loads(answer.split(b"\r\n\r\n", 1)[1]))
+
+
+@pytest.mark.parametrize("header", [line, binary])
+def test_limits_hold_for_the_client_that_the_balancer_names(gateway, poll, header):
+    number = 1 if header is line else 2
+    first, second = f"198.51.100.{number}", f"198.51.{number}.100"
+    outcomes = [
+        status(said(gateway.address, header(first) + ballot(poll, f"{first} {n}")))
+        for n in range(5)
+    ]
+    assert outcomes == [201, 201, 201, 429, 429]
+    assert status(said(gateway.address, header(second) + ballot(poll, second))) == 201
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_the_same_client(gateway, poll):
+    headers = [line("192.0.2.77"), line("::ffff:192.0.2.77", "TCP6"), binary("192.0.2.77")] * 2
+    outcomes = [
+        status(said(gateway.address, header + ballot(poll, f"clothes {number}")))
+        for number, header in enumerate(headers)
+    ]
+    assert outcomes == [201, 201, 201, 429, 429, 429]
+
+
+@pytest.mark.parametrize("header", [line("203.0.113.1"), binary("203.0.113.2", extra=b"\4\0\1x")])
+def test_a_header_may_come_byte_by_byte(gateway, header):
+    pieces = [bytes([byte]) for byte in header]
+    answer = said(gateway.address, *pieces, b"GET /polls/ HTTP/1.0\r\n\r\n", pause=0.002)
+    assert status(answer) == 200
+
+
+def test_a_check_without_a_client_is_served_as_the_balancer_itself(gateway):
+    for header in (binary("0.0.0.0", command=0), b"PROXY UNKNOWN\r\n"):
+        assert status(said(gateway.address, header + b"GET /polls/ HTTP/1.0\r\n\r\n")) == 200
+
+
+def test_header_request_and_upgrade_may_come_at_once(gateway, poll):
+    upgrade = (
+        f"GET /ws/polls/{poll.id}/ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+    close = bytes([0x88, 0x80, 0, 0, 0, 0])
+    answer = said(gateway.address, binary("203.0.113.9") + upgrade + close)
+    assert answer.startswith(b"HTTP/1.1 101") and answer.endswith(b"\x88\x02\x03\xe8")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP4 256.1.1.1 1.1.1.1 1 2\r\n",
+        b"PROXY TCP4 1.1.1.1 1.1.1.1 1 2\n",
+        b"PROXY " + b"x" * 200,
+        SIGNATURE + b"\x31\x11\x00\x0c" + bytes(12),
+        SIGNATURE + b"\x21\x11\xff\xff" + bytes(4096),
+        binary("1.2.3.4", extra=b"\x03\x00\x04abcd"),
+    ],
+)
+def test_a_malformed_header_ends_the_connection_without_a_word(gateway, header):
+    assert said(gateway.address, header, b"GET /polls/ HTTP/1.0\r\n\r\n") == b""
+
+
+def test_half_a_header_is_waited_for_only_so_long(gateway):
+    began = time.monotonic()
+    assert said(gateway.address, SIGNATURE[:8]) == b""
+    assert 0.3 < time.monotonic() - began < 5
+
+
+def test_a_second_header_is_a_malformed_request(gateway):
+    answer = said(gateway.address, line("1.2.3.4") * 2 + b"GET / HTTP/1.0\r\n\r\n")
+    assert status(answer) == 400
+
+
+def test_without_a_header(gateway):
+    answer = said(gateway.address, b"GET /polls/ HTTP/1.0\r\n\r\n")
+    assert status(answer) == (200 if "optional" in gateway.arguments else 0)
+
+
+def test_only_the_trusted_are_believed(start_gateway):
+    for mode in ("optional", "required"):
+        gateway = start_gateway(
+            "--proxy-protocol", mode, "--trusted-proxy", "127.0.0.2/31", "--trusted-proxy", "::1"
+        )
+        request = line("1.2.3.4") + b"GET /polls/ HTTP/1.0\r\n\r\n"
+        assert status(said(gateway.address, request, source="127.0.0.3")) == 200
+        # 400 where a plain request may come from anybody, else no word.
+        expected = 400 if mode == "optional" else 0
+        assert status(said(gateway.address, request, source="127.0.0.4")) == expected
+
+
+def test_without_the_option_a_header_is_a_malformed_request(start_gateway):
+    gateway = start_gateway()
+    assert status(said(gateway.address, line("1.2.3.4") + b"GET / HTTP/1.0\r\n\r\n")) == 400
+
+
+def test_the_configuration_that_is_shipped_is_valid():
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", REPOSITORY / "deploy" / "haproxy.cfg"], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("word", ["send-proxy", "send-proxy-v2"])
+def test_haproxy_names_its_clients(start_gateway, tmp_path, word):
+    gateway = start_gateway("--proxy-protocol", "required", "--rate-votes", "3/min")
+    host, port = gateway.address
+    front = free_port()
+    settings = tmp_path / "haproxy.cfg"
+    settings.write_text(
+        f"""
+        defaults
+            mode tcp
+            timeout connect 5s
+            timeout client 1m
+            timeout server 1m
+        listen polls
+            bind 127.0.0.1:{front}
+            server one {host}:{port} {word}
+"""
+    )
+    subprocess.run(["chmod", "-R", "a+rX", tmp_path, tmp_path.parent, tmp_path.parent.parent])
+    balancer = subprocess.Popen([*unprivileged(), "haproxy", "-db", "-f", settings])
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", front), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        body = json.dumps({"title": "Which?", "options": ["a", "b"]}).encode()
+        made = said(
+            ("127.0.0.1", front),
+            b"POST /polls/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
+        )
+        poll = Poll(json.loads(made.split(b"\r\n\r\n", 1)[1]))
+        for client in range(10, 60):
+            source = f"127.0.0.{client}"
+            outcomes = [
+                status(said(("127.0.0.1", front), ballot(poll, f"{source} {n}"), source=source))
+                for n in range(4)
+            ]
+            assert outcomes == [201, 201, 201, 429]
+    finally:
+        balancer.terminate()
+        balancer.wait()
