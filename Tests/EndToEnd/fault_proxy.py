@@ -150,7 +150,7 @@ def ends_copy(kind: str, body: bytes) -> bool:
 
 def merges(kind: str, body: bytes) -> bool:
     """A call of the function that merges ballots, which commits."""
-    return kind == "B" and b"pollstream_merge" in body
+    return kind == "B" and b"pollstream_1_merge" in body
 
 
 def commits(kind: str, body: bytes) -> bool:

@@ -104,7 +104,7 @@ final class PostgresCatalogue: CatalogueStore {
     }
 
     private static let news = PostgresStatement(
-        name: "pollstream_news",
+        name: "pollstream_1_news",
         sql: """
             SELECT k.id, t.revision IS NULL
             FROM unnest($1, $2) AS k (id, revision)

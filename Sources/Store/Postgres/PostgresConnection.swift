@@ -272,7 +272,8 @@ final class PostgresConnection {
     }
 }
 
-/// A statement worth keeping on the server. From a fixed set.
+/// A statement worth keeping on the server. From a fixed set; its name changes with its text, since
+/// a pooler may lead gateways of two versions to the same session.
 struct PostgresStatement: Sendable {
     let name: String
     let sql: String

@@ -191,14 +191,15 @@ final class PostgresLedger: LedgerStore {
         encoder.begin()
         for group in groups.groups { encoder.append(batch.ballots[group.sent]) }
         encoder.end()
-        let rows = try connection.copy(
-            """
-            SET LOCAL lock_timeout = \(settings.lockLimit);
-            COPY pollstream.ballots (\(CopyEncoder.columns)) FROM STDIN (FORMAT binary);
-            SELECT * FROM pollstream.settle(\(groups.settleArguments))
-            """, encoder.bytes, until: postgresDeadline(in: settings.commitLimit),
-            isSending: &batch.mayBeStored)
-        batch.mayBeStored = false
+        let rows = try batch.uncertain { (isSending) throws(PostgresFailure) in
+            try connection.copy(
+                """
+                SET LOCAL lock_timeout = \(settings.lockLimit);
+                COPY pollstream.ballots (\(CopyEncoder.columns)) FROM STDIN (FORMAT binary);
+                SELECT * FROM pollstream.settle(\(groups.settleArguments))
+                """, encoder.bytes, until: postgresDeadline(in: settings.commitLimit),
+                isSending: &isSending)
+        }
         try batch.take(groups, rows, exceptions: [:])
     }
 
@@ -206,16 +207,11 @@ final class PostgresLedger: LedgerStore {
         _ connection: PostgresConnection, _ groups: VoterGroups, _ batch: inout SettlingBatch
     ) throws(PostgresFailure) {
         let parameters = batch.mergeParameters(groups)
-        batch.mayBeStored = true
-        let rows: PostgresRows
-        do throws(PostgresFailure) {
-            rows = try connection.execute(
+        let rows = try batch.uncertain { (isSending) throws(PostgresFailure) in
+            isSending = true
+            return try connection.execute(
                 Self.merge, parameters, until: postgresDeadline(in: settings.commitLimit))
-        } catch {
-            if case .refused = error { batch.mayBeStored = false }
-            throw error
         }
-        batch.mayBeStored = false
         let exceptions = try SettlingBatch.exceptions(in: rows)
         if mergesLeft > 0, exceptions.keys.contains(where: { !recentKeys.contains($0) }) {
             mergesLeft = Self.mergesAfterRepeat
@@ -224,7 +220,7 @@ final class PostgresLedger: LedgerStore {
     }
 
     private static let merge = PostgresStatement(
-        name: "pollstream_merge",
+        name: "pollstream_1_merge",
         sql: "SELECT * FROM pollstream.merge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 
     // MARK: Refusals
@@ -263,7 +259,7 @@ final class PostgresLedger: LedgerStore {
     }
 
     private static let findRows = PostgresStatement(
-        name: "pollstream_rows",
+        name: "pollstream_1_rows",
         sql: """
             SELECT b.key, b.ballot_id, t.revision
             FROM (SELECT k, ('x' || translate(left(k::text, 13), '-', ''))::bit(48)::bigint AS poll

@@ -4,7 +4,7 @@ import Polls
 enum PostgresPolls {
     /// Option texts stand one after another behind their lengths in bytes, "4:Soup5:Salad".
     private static let read = PostgresStatement(
-        name: "pollstream_polls",
+        name: "pollstream_1_polls",
         sql: """
             SELECT p.id, p.title, p.description, p.creator_name, p.kind, p.max_choices, p.results,
                 p.created_at, p.join_code, encode(p.host_key_hash, 'hex'), t.revision, t.shown_revision, t.edition,

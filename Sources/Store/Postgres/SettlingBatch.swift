@@ -14,7 +14,7 @@ struct SettlingBatch {
     var outcomes: [BallotOutcome]
     private(set) var tallies: [PollID: Tally] = [:]
     /// The last message may have committed, and no answer came.
-    var mayBeStored = false
+    private(set) var mayBeStored = false
     /// A part of the batch has committed.
     private(set) var hasStored = false
 
@@ -51,6 +51,21 @@ struct SettlingBatch {
             last = (ballot.pollID, ballot.edition, part)
         }
         self.parts = parts
+    }
+
+    /// Runs `attempt`, which sets its argument before the server can commit. Only an answer tells what
+    /// became of it; a refusal says that it was rolled back.
+    mutating func uncertain<R>(
+        _ attempt: (inout Bool) throws(PostgresFailure) -> R
+    ) throws(PostgresFailure) -> R {
+        do throws(PostgresFailure) {
+            let result = try attempt(&mayBeStored)
+            mayBeStored = false
+            return result
+        } catch {
+            if case .refused = error { mayBeStored = false }
+            throw error
+        }
     }
 
     /// An earlier attempt may have stored it, and its voter may have gone on since.
