@@ -166,7 +166,9 @@ def test_a_ballot_sent_again_after_a_broken_connection_counts_once(
     broken = start_gateway(store=through(database, proxy))
     broken.get(poll.path)
     proxy.once(moment, deed)
-    names = [f"voter {number}" for number in range(600)]
+    # Few enough to be merged, or many enough to be copied.
+    count = 20 if moment is merges else 600
+    names = [f"voter {number}" for number in range(count)]
     receipts = vote_at_once(broken, poll, names)
     assert proxy.happened.is_set()
     assert set(receipts.outcomes.values()) <= {"counted", "repeated"}
@@ -175,7 +177,7 @@ def test_a_ballot_sent_again_after_a_broken_connection_counts_once(
     assert set(again.outcomes.values()) == {"repeated"} or set(again.outcomes.values()) == {
         "counted"
     }, again.outcomes
-    assert plain.results(poll)["total"] == 600 == plain.stored_ballots()
+    assert plain.results(poll)["total"] == count == plain.stored_ballots()
     assert plain.audit(poll)["consistent"] is True
 
 
