@@ -37,25 +37,28 @@ extension ReactorTests {
             #expect(one.statistics.read().acceptedConnections == 1)
         }
 
-        @Test func `out of descriptors whoever comes is answered, and then served again`() throws {
-            let server = try TestServer()
-            defer { server.stop() }
-            let sockets = (0..<5).map { _ in TestClient.socket() }
-            var before = rlimit()
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
-            let lowestFree = open("/dev/null", O_RDONLY)
-            close(lowestFree)
-            var tight = rlimit(rlim_cur: rlim_t(lowestFree), rlim_max: before.rlim_max)
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &tight)
-            for socket in sockets.prefix(4) { TestClient.connect(socket, port: server.port) }
-            let clients = sockets.prefix(4).map { TestClient(descriptor: $0) }
-            let answers = clients.map { $0.readToEnd() }
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
-            #expect(answers.allSatisfy { $0.hasSuffix("full") })
-            #expect(server.statistics.read().refusedConnections == 4)
-            TestClient.connect(sockets[4], port: server.port)
-            let later = TestClient(descriptor: sockets[4])
-            #expect(later.ask(TestClient.get("/now")).status == 200)
+        @Test func `out of descriptors whoever comes is answered, and then served again`() async {
+            // In a process of its own: the limit is the process's, and others want descriptors, too.
+            await #expect(processExitsWith: .success) {
+                let server = try TestServer()
+                defer { server.stop() }
+                let sockets = (0..<5).map { _ in TestClient.socket() }
+                var before = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
+                let lowestFree = open("/dev/null", O_RDONLY)
+                close(lowestFree)
+                var tight = rlimit(rlim_cur: rlim_t(lowestFree), rlim_max: before.rlim_max)
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &tight)
+                for socket in sockets.prefix(4) { TestClient.connect(socket, port: server.port) }
+                let clients = sockets.prefix(4).map { TestClient(descriptor: $0) }
+                let answers = clients.map { $0.readToEnd() }
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
+                #expect(answers.allSatisfy { $0.hasSuffix("full") })
+                #expect(server.statistics.read().refusedConnections == 4)
+                TestClient.connect(sockets[4], port: server.port)
+                let later = TestClient(descriptor: sockets[4])
+                #expect(later.ask(TestClient.get("/now")).status == 200)
+            }
         }
 
         @Test func `draining closes listeners and idle connections, and answers what is asked`()
