@@ -130,9 +130,9 @@ final class PostgresLedger: LedgerStore {
                     guard attempt < Self.attempts else { throw error }
                     attempt += 1
                 case SQLState.lockNotAvailable:
-                    let isCutOff = try cutOffSilent()
+                    let triesAgain = try cutOffSilent(waits: attempt == 1)
                     attempt += 1
-                    if isCutOff, attempt <= Self.attempts { continue }
+                    if triesAgain, attempt <= Self.attempts { continue }
                     // An earlier attempt may have stored them: then nobody may say that it did not.
                     if isUncertain { throw error }
                     try storeApart(groups, in: &batch)
@@ -165,22 +165,27 @@ final class PostgresLedger: LedgerStore {
 
     /// A gateway that was stopped in the middle of a COPY, or of a transaction of its catalogue, holds
     /// its locks and says nothing. The server's own limits do not see the first, hence this.
-    /// - Returns: whether there was one.
-    private func cutOffSilent() throws(PostgresFailure) -> Bool {
+    /// - Parameter waits: whether to try again also when one is silent, but not yet for long enough.
+    /// - Returns: whether to try again.
+    private func cutOffSilent(waits: Bool) throws(PostgresFailure) -> Bool {
         let rows = try session.withConnection { (connection) throws(PostgresFailure) in
             try connection.execute(
                 """
-                SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                WHERE datname = current_database() AND usename = current_user
-                    AND application_name = current_setting('application_name')
-                    AND wait_event = 'ClientRead'
-                    AND state IN ('active', 'idle in transaction')
-                    AND clock_timestamp() - greatest(query_start, state_change) > interval '1 s'
+                SELECT count(CASE WHEN silence > interval '1 s' THEN pg_terminate_backend(pid) END),
+                    count(*)
+                FROM (SELECT pid, clock_timestamp() - greatest(query_start, state_change) AS silence
+                    FROM pg_stat_activity
+                    WHERE datname = current_database() AND usename = current_user
+                        AND application_name = current_setting('application_name')
+                        AND wait_event = 'ClientRead'
+                        AND state IN ('active', 'idle in transaction')
+                    OFFSET 0) AS silent
                 """, until: postgresDeadline(in: settings.requestLimit))
         }
         let count = try rows.integer(0, 0)
         if count > 0 { notice(.cutOff(Int(count))) }
-        return count > 0
+        if count > 0 || !waits { return count > 0 }
+        return try rows.integer(0, 1) > 0
     }
 
     // MARK: The two paths
