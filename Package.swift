@@ -49,6 +49,9 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", path: "CSources/CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"])]),
+        // hiredis.pc asks for -D_FILE_OFFSET_BITS, which SwiftPM warns about.
+        .systemLibrary(
+            name: "CHiredis", path: "CSources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(
             name: "CLibcrypto", path: "CSources/CLibcrypto", pkgConfig: "libcrypto",
             providers: [.apt(["libssl-dev"])]),
@@ -59,7 +62,7 @@ let package = Package(
             name: "CReactor", dependencies: ["CWire", "CLibuv"], path: "CSources/CReactor",
             cSettings: cSettings, linkerSettings: [.linkedLibrary("uv")]),
 
-        // The rooms. Gateway, Ledger and Catalogue never import each other.
+        // The rooms. Gateway, Ledger, Catalogue and Relay never import each other.
         room("Polls"),
         room("JSON", ["CWire"]),
         room("Threads"),
@@ -69,6 +72,7 @@ let package = Package(
         room("Store", ["Polls", "CLibpq", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
+        room("Relay", ["Polls", "CHiredis", "Identity", "Telemetry", "Threads"]),
         room(
             "Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry", "Threads"],
             // The first page travels inside the binary.
@@ -80,7 +84,8 @@ let package = Package(
             dependencies: [
                 "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store",
                 "Ledger",
-                "Catalogue", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Catalogue", "Relay",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
 
@@ -93,6 +98,7 @@ let package = Package(
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Identity", ["Polls"]),
+        tests(of: "Relay", ["Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
         tests(of: "PollStream"),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
         .target(

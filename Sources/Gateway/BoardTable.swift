@@ -14,11 +14,17 @@ struct BoardTable {
     private var entries: [PollID: Entry] = [:]
     private var unknown: UnknownPolls
     private let idleLimit: Int
+    /// Told of each board that gets its first watcher, and of each that loses its last.
+    private let watchedChanged: (PollID, Bool) -> Void
     // Idle boards, as a list: the one to leave next, and the one asked for last.
     private var oldest: Board?
     private var newest: Board?
 
-    init(settings: GatewaySettings) {
+    init(
+        settings: GatewaySettings,
+        watchedChanged: @escaping (_ id: PollID, _ isWatched: Bool) -> Void = { _, _ in }
+    ) {
+        self.watchedChanged = watchedChanged
         idleLimit = settings.idleBoardCount
         unknown = UnknownPolls(
             limit: settings.unknownPollCount,
@@ -96,6 +102,7 @@ struct BoardTable {
         guard board.watchedIndex == nil else { return }
         board.watchedIndex = watched.count
         watched.append(board)
+        watchedChanged(board.id, true)
     }
 
     private mutating func leaveWatched(_ board: Board) {
@@ -106,6 +113,7 @@ struct BoardTable {
             watched[index] = last
             last.watchedIndex = index
         }
+        watchedChanged(board.id, false)
     }
 
     private mutating func enterIdle(_ board: Board) {

@@ -15,13 +15,17 @@ package struct Doors: Sendable {
     /// Puts a message into the inbox of every other loop of the process.
     package var tellOthers: @Sendable (LoopMessage, _ from: UInt32) -> Void
 
+    /// A loop has the first watcher of a poll, or has lost the last.
+    package var watch: @Sendable (PollID, _ isWatched: Bool) -> Void
+
     package init(
         enqueue: @escaping @Sendable (Ballot) -> Bool,
         ask: @escaping @Sendable (CatalogueRequest, Ticket) -> Bool,
         isReady: @escaping @Sendable () -> Bool,
         metrics: @escaping @Sendable () -> [UInt8],
         drain: @escaping @Sendable (_ seconds: Int?) -> Void,
-        tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in }
+        tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in },
+        watch: @escaping @Sendable (PollID, _ isWatched: Bool) -> Void = { _, _ in }
     ) {
         self.enqueue = enqueue
         self.ask = ask
@@ -29,6 +33,7 @@ package struct Doors: Sendable {
         self.metrics = metrics
         self.drain = drain
         self.tellOthers = tellOthers
+        self.watch = watch
     }
 }
 
@@ -37,6 +42,8 @@ package enum LoopMessage: Sendable {
     case settled([SettledBallot])
     case answered(CatalogueReply)
     case happened(PollEvent)
+    /// Other gateways committed tallies, and changed polls in a way that the database tells.
+    case heard(tallies: [Tally], changed: [PollID])
     /// Another loop answered a ballot of an `after_vote` poll: its voter may see the counts now.
     case voted(PollID, BallotKey)
     /// Everything but `/readyz` and new connections goes on for `delay`; then connections are closed,

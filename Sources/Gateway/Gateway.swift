@@ -52,7 +52,7 @@ package final class Gateway {
         self.doors = doors
         self.shared = shared
         secrets = shared.secrets
-        boards = BoardTable(settings: settings)
+        boards = BoardTable(settings: settings, watchedChanged: doors.watch)
         knownBallots = KnownBallots(limit: settings.knownBallotCount)
     }
 
@@ -150,6 +150,9 @@ extension Gateway: LoopHandler {
         case .settled(let ballots): for ballot in ballots { answer(ballot) }
         case .answered(let reply): answer(reply)
         case .happened(let event): hear(event)
+        case .heard(let tallies, let changed):
+            for tally in tallies { take(tally) }
+            lookUp(changed)
         case .voted(let poll, let key): learn(ballot: key, of: poll)
         case .drain(let delay, let spread):
             beginDraining(delayMilliseconds: delay, spreadMilliseconds: spread)

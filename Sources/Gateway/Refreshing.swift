@@ -12,12 +12,27 @@ extension Gateway {
         else { return }
         refreshDueNanoseconds = nowNanoseconds + Self.refreshNanoseconds
         boards.removeIdle()
-        let known = boards.watched.map { KnownPoll(id: $0.id, revision: $0.poll.newestRevision) }
-        if known.isEmpty { return }
+        if boards.watched.isEmpty { return }
         isRefreshing = true
+        refresh(boards.watched) { [unowned self] in isRefreshing = false }
+    }
+
+    /// Another gateway has said that these are not what they were.
+    func lookUp(_ ids: [PollID]) {
+        var watched: [Board] = []
+        for id in ids {
+            boards.forget(unknown: id)
+            guard let board = boards.board(id) else { continue }
+            if board.isIdle { boards.remove(id) } else { watched.append(board) }
+        }
+        if !watched.isEmpty { refresh(watched) {} }
+    }
+
+    private func refresh(_ watched: [Board], then: @escaping () -> Void) {
+        let known = watched.map { KnownPoll(id: $0.id, revision: $0.poll.newestRevision) }
         ask(.refresh(known)) { [unowned self] answer in
-            isRefreshing = false
-            // Refused: the next question is due in a second.
+            then()
+            // Refused: all of them are asked for within a second.
             guard case .refreshed(let refreshed) = answer else { return }
             for record in refreshed.changed { adopt(record) }
             for id in refreshed.gone {

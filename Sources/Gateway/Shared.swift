@@ -17,9 +17,12 @@ package final class Shared: Sendable {
 package struct Secrets: Sendable {
     let hasher: IdentityHasher
     let tokens: VoterTokenSigner
+    /// Of what they tell one another.
+    package let seal: RelaySeal
 
-    package init(hasher: IdentityHasher, tokens: VoterTokenSigner) {
+    package init(hasher: IdentityHasher, tokens: VoterTokenSigner, seal: RelaySeal) {
         self.hasher = hasher
         self.tokens = tokens
+        self.seal = seal
     }
 }

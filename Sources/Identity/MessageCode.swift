@@ -63,6 +63,8 @@ enum CodeLabel {
     static let voterName: UInt8 = 1
     static let voterTokenID: UInt8 = 2
     static let voterSubject: UInt8 = 3
+    static let relayMessage: UInt8 = 4
+    static let relayChannels: UInt8 = 5
     static let voterToken: UInt8 = 0x80
 }
 

@@ -2,6 +2,7 @@ import Catalogue
 import Gateway
 import Ledger
 import Reactor
+import Relay
 import Telemetry
 
 /// Everything `pollstream serve` was told, checked. The defaults are PROTOCOL's.
@@ -23,6 +24,8 @@ struct Configuration {
     var connectionLimit: Int?
     var ledger = LedgerSettings()
     var catalogue = CatalogueSettings()
+    /// nil: no Redis.
+    var relay: RelaySettings?
     var loop = LoopSettings()
     var gateway = GatewaySettings()
 
@@ -70,6 +73,12 @@ struct Configuration {
         }
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
+        if relay != nil, case .sqlite = database {
+            throw ConfigurationProblems(
+                problems: [
+                    "--redis: joins gateways on one PostgreSQL; give --database postgres://…"
+                ])
+        }
         // Only PostgreSQL lets others in.
         if case .postgres = database { gateway.sharesStore = true }
     }

@@ -83,6 +83,7 @@ struct ServeOptions: ParsableArguments {
         String?
     @Option(parsing: .unconditional, help: Setting.named("migrate").argumentHelp) var migrate:
         String?
+    @Option(parsing: .unconditional, help: Setting.named("redis").argumentHelp) var redis: String?
     @Option(
         name: .customLong("ledger-connections"), parsing: .unconditional,
         help: Setting.named("ledger-connections").argumentHelp)
@@ -136,7 +137,7 @@ struct ServeOptions: ParsableArguments {
         ]
         for (name, value) in [
             "ops-listen": opsListen, "database": database, "migrate": migrate,
-            "ledger-connections": ledgerConnections, "retain": retain,
+            "redis": redis, "ledger-connections": ledgerConnections, "retain": retain,
             "proxy-protocol": proxyProtocol, "loops": loops,
             "tick": tick, "voter-names": voterNames, "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,

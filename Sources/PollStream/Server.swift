@@ -4,6 +4,7 @@ import Identity
 import Ledger
 import Polls
 import Reactor
+import Relay
 import Store
 import Telemetry
 import Threads
@@ -18,6 +19,8 @@ final class Server {
     private let retention: Retention?
     private let ledgers: Ledgers
     private let catalogue: Catalogue
+    /// nil: this gateway is alone, or meets the others in the database only.
+    private let relay: Relay?
     private let budget: ConnectionBudget
     private let loops: [LoopThread]
     private let switchboard = Switchboard()
@@ -39,16 +42,31 @@ final class Server {
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
 
         storage = try Storage(configuration, log: log)
-        unlocking = Unlocking(storage, log: log) { [switchboard] in
+        let shared = Shared(secrets: storage.secrets)
+        relay = configuration.relay.map { [log, switchboard] settings in
+            Relay(
+                settings: settings, log: log, viewers: { shared.viewers.own },
+                heard: { news in
+                    for viewers in news.viewers {
+                        shared.viewers.lease(viewers.count, of: viewers.poll, to: viewers.node)
+                    }
+                    switchboard.announce(news)
+                })
+        }
+        unlocking = Unlocking(storage, log: log) { [switchboard, relay] in
             switchboard.tellAll(.unlock($0))
+            relay?.start(seal: $0.seal)
+        }
+        let happened: @Sendable (PollEvent) -> Void = { [switchboard, relay] in
+            switchboard.announce($0)
+            relay?.publish($0)
         }
         retention = configuration.retainMilliseconds.map { [storage, log] in
             Retention(store: storage.retention, after: Int64($0), log: log)
         }
         ledgers = Ledgers(
             settings: configuration.ledger, stores: storage.ledgers, log: log,
-            settled: { [switchboard] in switchboard.deliver($0) },
-            happened: { [switchboard] in switchboard.announce($0) })
+            settled: { [switchboard] in switchboard.deliver($0) }, happened: happened)
         catalogue = Catalogue(
             settings: configuration.catalogue, store: storage.catalogue, exports: storage.exports,
             log: log,
@@ -57,8 +75,7 @@ final class Server {
                 return (key, key.hashed(by: HostKey.hash(of:)))
             },
             makeJoinCode: JoinCode.generate,
-            answered: { [switchboard] in switchboard.deliver($0) },
-            happened: { [switchboard] in switchboard.announce($0) })
+            answered: { [switchboard] in switchboard.deliver($0) }, happened: happened)
 
         let metrics = MetricsPage()
         let doors = Doors(
@@ -69,8 +86,8 @@ final class Server {
             },
             metrics: { metrics.render() },
             drain: { [shutdown] in shutdown.request(seconds: $0) },
-            tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) })
-        let shared = Shared(secrets: storage.secrets)
+            tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) },
+            watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) })
 
         var loopSettings = configuration.loop
         loopSettings.overloadResponse = Gateway.overloadResponse
@@ -92,7 +109,8 @@ final class Server {
                 },
                 LoopMetrics(readers: loops.map(\.statistics)).write,
                 ledgers.write, catalogue.write, logOutput.write,
-                storage.write, { [retention] text in retention?.write(to: &text) },
+                storage.write, { [relay] text in relay?.write(to: &text) },
+                { [retention] text in retention?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
         log.notice(
@@ -101,6 +119,7 @@ final class Server {
                 "version": Version.current, "loops": "\(loops.count)",
                 "descriptors": "\(descriptorLimit)", "connections": "\(connectionLimit)",
                 "database": "\(configuration.database)",
+                "redis": configuration.relay.map { "\($0.target)" } ?? "none",
                 "tick_ms": "\(configuration.loop.tickNanoseconds / 1_000_000)",
             ])
     }
@@ -111,6 +130,7 @@ final class Server {
         catalogue.start()
         for loop in loops { loop.start() }
         unlocking.start()
+        if let seal = storage.secrets?.seal { relay?.start(seal: seal) }
         retention?.start()
         for address in served { Host.say("listening on http://\(address)") }
         if let operations { Host.say("ops on http://\(operations)") }
@@ -143,6 +163,7 @@ final class Server {
         }
         for loop in loops { loop.stop() }
         retention?.stop()
+        relay?.stop()
         let answered = catalogue.drain(until: Clock.monotonicNanoseconds() + 500_000_000)
         if settled && answered { storage.close() }
         log.notice(

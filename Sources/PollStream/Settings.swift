@@ -81,6 +81,12 @@ struct Setting: Sendable {
             configuration.database = try Value.database(value)
         },
         single(
+            "redis", "redis://…|unix://…", standard: "none",
+            "Where gateways on one database tell one another what they committed.", isSecret: true
+        ) { (configuration, value) throws(BadValue) in
+            configuration.relay = value == "off" ? nil : try Value.redis(value)
+        },
+        single(
             "ledger-connections", "N", standard: "1",
             "Connections to PostgreSQL that store ballots, a thread each; a poll stays on one."
         ) { (configuration, value) throws(BadValue) in

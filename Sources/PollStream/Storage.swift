@@ -158,6 +158,7 @@ final class Unlocking: @unchecked Sendable {
 extension Secrets {
     init(_ keys: StoreKeys) {
         self.init(
-            hasher: IdentityHasher(key: keys.identity), tokens: VoterTokenSigner(key: keys.cookie))
+            hasher: IdentityHasher(key: keys.identity), tokens: VoterTokenSigner(key: keys.cookie),
+            seal: RelaySeal(key: keys.identity))
     }
 }

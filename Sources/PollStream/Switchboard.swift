@@ -1,6 +1,7 @@
 import Gateway
 import Polls
 import Reactor
+import Relay
 
 /// Where what happened in the rooms behind goes: to the loop that asked, or to all of them.
 final class Switchboard: @unchecked Sendable {
@@ -26,6 +27,10 @@ final class Switchboard: @unchecked Sendable {
     }
 
     func announce(_ event: PollEvent) { tellAll(.happened(event)) }
+
+    func announce(_ news: RelayNews) {
+        tellAll(.heard(tallies: Array(news.tallies.values), changed: Array(news.changed)))
+    }
 
     func tellAll(_ message: LoopMessage) {
         for inbox in inboxes { inbox.append(message) }

@@ -1,3 +1,5 @@
+import Relay
+
 // How values are written on the command line and in the environment. Each reader throws what to
 // write instead.
 
@@ -49,6 +51,14 @@ enum Value {
         throw BadValue(
             "is not a database; write it like sqlite:pollstream.db or "
                 + "postgres://USER@HOST/DATABASE")
+    }
+
+    static func redis(_ url: String) throws(BadValue) -> RelaySettings {
+        do throws(RedisTarget.BadURL) {
+            return RelaySettings(target: try RedisTarget(url: url))
+        } catch {
+            throw BadValue(error.reason)
+        }
     }
 
     /// `65536`, `64KiB`, `16MiB`. - Returns: bytes.

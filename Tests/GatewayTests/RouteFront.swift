@@ -13,7 +13,8 @@ final class RouteFront {
     let shared = Shared(
         secrets: Secrets(
             hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-            tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32))))
+            tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
+            seal: RelaySeal(key: Array(repeating: 7, count: 32))))
     private let listening = Listening()
     private let ended = DispatchSemaphore(value: 0)
 

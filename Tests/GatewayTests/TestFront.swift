@@ -21,7 +21,8 @@ final class TestFront {
         shared = Shared(
             secrets: Secrets(
                 hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-                tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32))))
+                tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
+                seal: RelaySeal(key: Array(repeating: 7, count: 32))))
         for poll in polls { rooms.add(poll) }
         for index in 0..<loops { start(index, tickNanoseconds, settings) }
     }

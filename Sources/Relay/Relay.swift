@@ -1,0 +1,114 @@
+package import Identity
+package import Polls
+package import Telemetry
+import Threads
+
+/// What was heard of other gateways in one read.
+package struct RelayNews: Sendable {
+    package struct Viewers: Sendable {
+        package var poll: PollID
+        /// The gateway through which they watch.
+        package var node: UInt64
+        package var count: Int
+    }
+
+    /// The newest of each poll.
+    package internal(set) var tallies: [PollID: Tally] = [:]
+    /// What they are now stands in the database.
+    package internal(set) var changed: Set<PollID> = []
+    package internal(set) var viewers: [Viewers] = []
+    /// Redis does not let us listen.
+    var refusal: String?
+
+    package var isEmpty: Bool { tallies.isEmpty && changed.isEmpty && viewers.isEmpty }
+}
+
+/// The post room between processes: tells other gateways on the same database what this one has
+/// committed, and hears what they have, over Redis pub/sub.
+///
+/// Nothing depends on it but how soon: every message may be lost, doubled or late. Tallies are
+/// absolute and carry a revision; what changed is read from the database, and all that is watched is
+/// compared with it once a second anyway. Two threads; nobody who calls ever waits for Redis.
+package final class Relay: @unchecked Sendable {
+    private let settings: RelaySettings
+    private let log: Log
+    private let outbox: RelayOutbox
+    private let watchlist = Watchlist()
+    private let statistics = RelayStatistics()
+    private let viewers: @Sendable () -> [(poll: PollID, count: Int)]
+    private let heard: @Sendable (RelayNews) -> Void
+    // Guarded by `monitor`.
+    private let monitor = Monitor()
+    private var subscriber: RelaySubscriber?
+    private var threads: [Thread] = []
+
+    /// - Parameters:
+    ///   - viewers: how many watch each poll through this process; from the publisher's thread.
+    ///   - heard: from the subscriber's thread.
+    package init(
+        settings: RelaySettings, log: Log,
+        viewers: @escaping @Sendable () -> [(poll: PollID, count: Int)],
+        heard: @escaping @Sendable (RelayNews) -> Void
+    ) {
+        self.settings = settings
+        self.log = log
+        self.viewers = viewers
+        self.heard = heard
+        outbox = RelayOutbox(pollLimit: settings.waitingPolls)
+    }
+
+    /// Once; before that, news waits.
+    /// - Parameter seal: of the database's key.
+    package func start(seal: RelaySeal) {
+        let node = NodeID()
+        let publisher = RelayPublisher(
+            settings: settings, outbox: outbox, node: node, seal: seal, statistics: statistics,
+            log: log, viewers: viewers)
+        let subscriber = RelaySubscriber(
+            settings: settings, watchlist: watchlist, node: node, seal: seal,
+            statistics: statistics, log: log, heard: heard)
+        monitor.withLock {
+            self.subscriber = subscriber
+            threads = [
+                Thread(name: "relay out") { publisher.run() },
+                Thread(name: "relay in") { subscriber.run() },
+            ]
+        }
+    }
+
+    /// Tries once to send what waits, and ends both threads: at most some limits of one connection.
+    package func stop() {
+        outbox.close()
+        let (subscriber, threads) = monitor.withLock { (self.subscriber, self.threads) }
+        subscriber?.stop()
+        threads.forEach { $0.join() }
+        monitor.withLock { self.threads = [] }
+    }
+
+    /// What this process has committed. From any thread; does not wait.
+    package func publish(_ event: PollEvent) {
+        let lostCount =
+            switch event {
+            case .tallies(let tallies): outbox.add(tallies)
+            case .created(let id), .deleted(let id, _): outbox.add(changed: id)
+            case .changed(let record, _): outbox.add(changed: record.poll.id)
+            }
+        statistics.dropped.add(UInt64(lostCount))
+    }
+
+    /// A loop has the first watcher of a poll. As often as `leave`.
+    package func watch(_ id: PollID) { watchlist.watch(id) }
+
+    /// It has lost the last.
+    package func leave(_ id: PollID) { watchlist.leave(id) }
+
+    package func write(to text: inout MetricsText) {
+        statistics.write(to: &text)
+        text.gauge(
+            "pollstream_relay_channels", "Polls watched here, a channel each.",
+            watchlist.pollCount)
+        text.gauge(
+            "pollstream_relay_waiting_polls", "Polls whose news waits for Redis.",
+            outbox.pollCount)
+    }
+}

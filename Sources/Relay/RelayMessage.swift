@@ -1,0 +1,104 @@
+import Identity
+package import Polls
+
+/// What gateways tell one another, as ASCII words: version, kind, node, what the kind says, seal.
+///
+///     1 tally 8f3c… 42 1766490000123 3 1766490000120 1,2 SEAL
+///     1 viewers 8f3c… 42 17 SEAL
+///     1 changed 8f3c… 42 SEAL
+///     1 alive 8f3c… SEAL
+package enum RelayMessage: Sendable, Equatable {
+    case tally(Tally)
+    /// How many watch a poll through the sender; 0 where nobody does any more.
+    case viewers(PollID, count: Int)
+    /// Created, changed, closed or deleted: what it is now stands in the database.
+    case changed(PollID)
+    /// Of the sender's own channel: what it does not hear back, nobody hears.
+    case alive
+
+    /// Longest message that is looked at, bytes: 64 counts and what is around them.
+    static let byteLimit = 2_048
+    private static let version = "1"
+
+    func encoded(by node: NodeID, with seal: RelaySeal) -> [UInt8] {
+        let words: String
+        switch self {
+        case .tally(let tally):
+            let counts = tally.counts.map { String($0) }.joined(separator: ",")
+            words =
+                "tally \(node) \(tally.pollID.rawValue) \(tally.revision) \(tally.ballots)"
+                + " \(tally.at) \(counts)"
+        case .viewers(let poll, let count): words = "viewers \(node) \(poll.rawValue) \(count)"
+        case .changed(let poll): words = "changed \(node) \(poll.rawValue)"
+        case .alive: words = "alive \(node)"
+        }
+        let bytes = Array("\(Self.version) \(words) ".utf8)
+        return bytes + seal.seal(bytes)
+    }
+
+    /// - Returns: nil where it is of another version, or not what these gateways say.
+    static func decode(_ bytes: [UInt8], with seal: RelaySeal) -> (RelayMessage, from: NodeID)? {
+        guard (RelaySeal.characterCount...byteLimit).contains(bytes.count) else { return nil }
+        let text = bytes.dropLast(RelaySeal.characterCount)
+        guard seal.isSealed(text, by: bytes.suffix(RelaySeal.characterCount)) else { return nil }
+        let words = String(decoding: text, as: UTF8.self).split(separator: " ")
+        guard words.count >= 3, words[0] == version, let node = NodeID(words[2]) else { return nil }
+        let numbers = words.dropFirst(3).map { Int64($0) }
+        func poll() -> PollID? { numbers.first.flatMap { $0 }.flatMap { PollID($0) } }
+        switch (words[1], words.count) {
+        case ("alive", 3): return (.alive, node)
+        case ("changed", 4): return poll().map { (.changed($0), node) }
+        case ("viewers", 5):
+            guard let poll = poll(), let count = numbers[1], count >= 0 else { return nil }
+            return (.viewers(poll, count: Int(count)), node)
+        case ("tally", 8):
+            guard let poll = poll(), let revision = numbers[1], let ballots = numbers[2],
+                let at = numbers[3], ballots >= 0
+            else { return nil }
+            let counts = words[7].split(separator: ",").compactMap { Int64($0) }
+            guard (1...Choices.optionLimit).contains(counts.count), counts.allSatisfy({ $0 >= 0 })
+            else { return nil }
+            let tally = Tally(
+                pollID: poll, revision: revision, ballots: ballots, counts: counts, at: at)
+            return (.tally(tally), node)
+        default: return nil
+        }
+    }
+}
+
+/// A gateway process, for as long as it runs: 64 random bits.
+package struct NodeID: Sendable, Hashable, CustomStringConvertible {
+    package let rawValue: UInt64
+
+    package init() { rawValue = .random(in: .min ... .max) }
+
+    init?(_ text: Substring) {
+        guard text.utf8.count == 16, let value = UInt64(text, radix: 16) else { return nil }
+        rawValue = value
+    }
+
+    package var description: String {
+        let digits = String(rawValue, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// The channels of the gateways on one database. One Redis may serve several databases.
+struct RelayChannels {
+    private let prefix: String
+
+    init(_ seal: RelaySeal) { prefix = "pollstream:\(seal.clusterName):" }
+
+    /// Of polls that came, changed or went: everybody listens.
+    var polls: [UInt8] { Array("\(prefix)polls".utf8) }
+    func poll(_ id: PollID) -> [UInt8] { Array("\(prefix)poll:\(id.rawValue)".utf8) }
+    func node(_ id: NodeID) -> [UInt8] { Array("\(prefix)node:\(id)".utf8) }
+
+    /// The poll whose channel this is.
+    func pollID(of channel: [UInt8]) -> PollID? {
+        let start = Array("\(prefix)poll:".utf8)
+        guard channel.starts(with: start) else { return nil }
+        return Int64(String(decoding: channel.dropFirst(start.count), as: UTF8.self))
+            .flatMap { PollID($0) }
+    }
+}

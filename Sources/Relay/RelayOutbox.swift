@@ -1,0 +1,96 @@
+import Polls
+import Threads
+
+/// What is yet to be published: of each poll the newest of each kind, so that a Redis that is slow
+/// or away costs memory for polls, not for votes. Thread-safe.
+final class RelayOutbox: @unchecked Sendable {
+    /// Of one poll.
+    struct Unsent: Equatable {
+        var tally: Tally?
+        var isChanged = false
+        /// Viewers here.
+        var viewerCount: Int?
+    }
+
+    // Guarded by `monitor`.
+    private let monitor = Monitor()
+    private var unsent: [PollID: Unsent] = [:]
+    private var isClosed = false
+    private let pollLimit: Int
+
+    /// - Parameter pollLimit: polls that may wait; what does not fit is read from the database by
+    ///   whoever watches it, a second later.
+    init(pollLimit: Int) { self.pollLimit = pollLimit }
+
+    /// - Returns: how many did not fit.
+    func add(_ tallies: [Tally]) -> Int {
+        update(tallies, \.pollID) { unsent, tally in
+            if unsent.tally.map(tally.isNewer) ?? true { unsent.tally = tally }
+        }
+    }
+
+    func add(changed id: PollID) -> Int {
+        update([id], \.self) { unsent, _ in unsent.isChanged = true }
+    }
+
+    func add(viewers: [(poll: PollID, count: Int)]) -> Int {
+        update(viewers, \.poll) { $0.viewerCount = $1.count }
+    }
+
+    /// What could not be sent comes back, unless something newer waits by now.
+    func putBack(_ failed: [(poll: PollID, unsent: Unsent)]) -> Int {
+        update(failed, \.poll) { unsent, failed in
+            let earlier = failed.unsent
+            if let tally = earlier.tally, unsent.tally.map(tally.isNewer) ?? true {
+                unsent.tally = tally
+            }
+            unsent.isChanged = unsent.isChanged || earlier.isChanged
+            unsent.viewerCount = unsent.viewerCount ?? earlier.viewerCount
+        }
+    }
+
+    /// Waits for something to send, until `deadline` in monotonic nanoseconds.
+    /// - Returns: nothing where the deadline passed; nil where it is closed and empty.
+    func take(until deadline: Int64) -> [(poll: PollID, unsent: Unsent)]? {
+        monitor.withLock {
+            while unsent.isEmpty, !isClosed, monitor.wait(until: deadline) {}
+            if unsent.isEmpty { return isClosed ? nil : [] }
+            defer { unsent.removeAll(keepingCapacity: unsent.count < 1_024) }
+            return unsent.map { ($0.key, $0.value) }
+        }
+    }
+
+    /// Takes no more, and lets `take` end once it is empty.
+    func close() {
+        monitor.withLock { isClosed = true }
+        monitor.signalAll()
+    }
+
+    /// Waits until `deadline`, or less where it is closed. - Returns: whether it is.
+    func waitForClose(until deadline: Int64) -> Bool {
+        monitor.withLock {
+            while !isClosed, monitor.wait(until: deadline) {}
+            return isClosed
+        }
+    }
+
+    var pollCount: Int { monitor.withLock { unsent.count } }
+
+    private func update<Element>(
+        _ elements: [Element], _ id: (Element) -> PollID, _ body: (inout Unsent, Element) -> Void
+    ) -> Int {
+        var lostCount = 0
+        monitor.withLock {
+            for element in elements {
+                let id = id(element)
+                if unsent.count >= pollLimit, unsent[id] == nil {
+                    lostCount += 1
+                } else {
+                    body(&unsent[id, default: Unsent()], element)
+                }
+            }
+        }
+        monitor.signal()
+        return lostCount
+    }
+}

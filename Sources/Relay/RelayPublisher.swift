@@ -1,0 +1,144 @@
+import Identity
+import Polls
+import Telemetry
+import Threads
+
+/// Publishes what waits, all of it in one write, and takes what came meanwhile: natural batching, as
+/// in the ledger. On a thread of its own.
+final class RelayPublisher: @unchecked Sendable {
+    private let settings: RelaySettings
+    private let outbox: RelayOutbox
+    private let node: NodeID
+    private let seal: RelaySeal
+    private let channels: RelayChannels
+    private let statistics: RelayStatistics
+    private let health: Health
+    private let viewers: @Sendable () -> [(poll: PollID, count: Int)]
+    // Of the thread.
+    private var connection: RedisConnection?
+    private var backoff: Backoff
+    private var nextHeartbeat: Int64 = 0
+    private var told = ViewerNews()
+
+    init(
+        settings: RelaySettings, outbox: RelayOutbox, node: NodeID, seal: RelaySeal,
+        statistics: RelayStatistics, log: Log,
+        viewers: @escaping @Sendable () -> [(poll: PollID, count: Int)]
+    ) {
+        self.settings = settings
+        self.outbox = outbox
+        self.node = node
+        self.seal = seal
+        channels = RelayChannels(seal)
+        self.statistics = statistics
+        self.viewers = viewers
+        health = Health(of: "publishing to Redis", log: log, now: Clock.monotonicNanoseconds)
+        backoff = Backoff(base: settings.retryBase, limit: settings.retryLimit)
+    }
+
+    /// Until the outbox is closed, and what it holds is sent or cannot be.
+    func run() {
+        while true {
+            let now = Clock.monotonicNanoseconds()
+            if now >= nextHeartbeat {
+                nextHeartbeat = now + settings.heartbeat.nanoseconds
+                let news = told.news(of: viewers())
+                statistics.dropped.add(UInt64(outbox.add(viewers: news)))
+                attempt([])
+            }
+            guard let unsent = outbox.take(until: nextHeartbeat) else { break }
+            if !unsent.isEmpty { attempt(unsent) }
+        }
+        statistics.isPublishing.store(false, ordering: .relaxed)
+    }
+
+    /// Sends it, or puts it back and waits a while; who stops does not wait.
+    private func attempt(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)]) {
+        do throws(RedisConnection.Failure) {
+            try send(unsent)
+            backoff.reset()
+            health.recover()
+            statistics.isPublishing.store(true, ordering: .relaxed)
+        } catch {
+            connection = nil
+            statistics.isPublishing.store(false, ordering: .relaxed)
+            statistics.failures.add()
+            health.lose(reason: error.reason)
+            let deadline = Clock.monotonicNanoseconds() + backoff.next(random: .random(in: 0...1))
+            if outbox.waitForClose(until: deadline) {
+                statistics.dropped.add(UInt64(unsent.count))
+            } else {
+                statistics.dropped.add(UInt64(outbox.putBack(unsent)))
+            }
+        }
+    }
+
+    private func send(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)])
+        throws(RedisConnection.Failure)
+    {
+        let connection = try connected()
+        var count = 1
+        try append(.alive, to: channels.node(node), on: connection)
+        for (poll, unsent) in unsent {
+            let channel = channels.poll(poll)
+            // The final tally precedes the close.
+            if let tally = unsent.tally {
+                try append(.tally(tally), to: channel, on: connection)
+                count += 1
+            }
+            if unsent.isChanged {
+                try append(.changed(poll), to: channels.polls, on: connection)
+                count += 1
+            }
+            if let viewers = unsent.viewerCount {
+                try append(.viewers(poll, count: viewers), to: channel, on: connection)
+                count += 1
+            }
+        }
+        try connection.flush()
+        for _ in 0..<count {
+            if case .error = try connection.reply() {
+                // Without memory, or without the right: nothing that trying again would cure.
+                statistics.refused.add()
+            } else {
+                statistics.published.add()
+            }
+        }
+    }
+
+    private func append(
+        _ message: RelayMessage, to channel: [UInt8], on connection: RedisConnection
+    ) throws(RedisConnection.Failure) {
+        try connection.append([
+            Array("PUBLISH".utf8), channel, message.encoded(by: node, with: seal),
+        ])
+    }
+
+    private func connected() throws(RedisConnection.Failure) -> RedisConnection {
+        if let connection { return connection }
+        let made = try RedisConnection(settings.target)
+        statistics.connects.add()
+        connection = made
+        return made
+    }
+}
+
+/// Viewer counts as others were last told: again when they change, and before the others' leases on
+/// them end.
+struct ViewerNews {
+    /// Heartbeats between two words of an unchanged count.
+    static let period = 3
+
+    private var told: [PollID: Int] = [:]
+    private var turn = 0
+
+    mutating func news(of counts: [(poll: PollID, count: Int)]) -> [(poll: PollID, count: Int)] {
+        turn = (turn + 1) % Self.period
+        let isDue = turn == 0
+        var news = counts.filter { isDue || told[$0.poll] != $0.count }
+        let now = Dictionary(counts) { $1 }
+        news += told.keys.filter { now[$0] == nil }.map { ($0, 0) }
+        told = now
+        return news
+    }
+}

@@ -1,0 +1,152 @@
+"""A private Redis server: in a temporary folder, on a free port and a socket, as an unprivileged
+user where the tests run as root. It dies with the tests. And a proxy that spoils what a subscriber
+hears."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from postgres import free_port, unprivileged
+
+START_SECONDS = 10
+
+
+class Redis:
+    """`settings` as in redis.conf, with _ for -."""
+
+    def __init__(self, **settings):
+        self.folder = Path(tempfile.mkdtemp(prefix="pollstream-redis-", dir="/tmp"))
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "nobody", "nogroup")
+        self.port = free_port()
+        self.path = self.folder / "redis.sock"
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.settings = settings
+        self.process: subprocess.Popen | None = None
+        self.start()
+
+    def start(self):
+        options = [
+            word for name, value in self.settings.items()
+            for word in (f"--{name.replace('_', '-')}", *str(value).split())
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            [
+                *unprivileged(), "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+                "--unixsocket", str(self.path), "--unixsocketperm", "777", "--save", "",
+                "--appendonly", "no", "--dir", str(self.folder), *options,
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/",
+        )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait(START_SECONDS)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def ask(self, *words) -> str:
+        """What redis-cli prints."""
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *map(str, words)], capture_output=True, text=True,
+            timeout=10,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def channels(self) -> list[str]:
+        return self.ask("PUBSUB", "CHANNELS", "pollstream:*").split()
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SpoilingProxy:
+    """Between a gateway and Redis: of the messages to its subscribers a share is lost, a share
+    doubled, and a share told after the next. Everything else passes."""
+
+    def __init__(self, server: Redis, share: float = 0.3):
+        self.server, self.share = server, share
+        self.spoiled = 0
+        self._random = random.Random(1)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.server.port))
+                self._sockets += [client, server]
+                for pump in (self._upwards, self._downwards):
+                    threading.Thread(target=pump, args=(client, server), daemon=True).start()
+
+    def _upwards(self, client, server):
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+            server.shutdown(socket.SHUT_RDWR)
+
+    def _downwards(self, client, server):
+        late = b""
+        with contextlib.suppress(OSError, EOFError):
+            stream = server.makefile("rb")
+            while True:
+                reply = _reply(stream)
+                is_news = b"$7\r\nmessage\r\n" in reply and b" alive " not in reply
+                fate = self._random.random() / self.share if is_news else 9
+                self.spoiled += fate < 3
+                if fate < 1:
+                    continue
+                if 2 <= fate < 3 and not late:
+                    late = reply
+                    continue
+                client.sendall(reply * 2 if fate < 2 else reply + late)
+                late = b"" if fate >= 2 else late
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+
+def _reply(stream) -> bytes:
+    """One whole reply (RESP2), as it was sent."""
+    line = stream.readline()
+    if not line:
+        raise EOFError
+    if line[:1] == b"$" and int(line[1:]) >= 0:
+        return line + stream.read(int(line[1:]) + 2)
+    if line[:1] == b"*":
+        return line + b"".join(_reply(stream) for _ in range(max(0, int(line[1:]))))
+    return line
