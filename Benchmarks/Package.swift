@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "CLoad", path: "CSources/CLoad", cSettings: cSettings),
         .executableTarget(
             name: "limit-server", path: "Sources/limit-server", cSettings: cSettings,
-            linkerSettings: [.linkedLibrary("crypto")]),
+            linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("uring")]),
         .executableTarget(
             name: "PollStreamBench",
             dependencies: [

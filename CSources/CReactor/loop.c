@@ -114,11 +114,11 @@ int ps_loop_create(
     loop->uv.data = loop;
     read_clocks(loop);
     loop->wheel.now = ps_deadline_step(loop, 0) - 1;
-    ps_sweeps_init(&loop->sweeps);
     loop->read_buffer = malloc(PS_READ_BUFFER_BYTES);
     loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     bool copied = ps_proxy_copy_networks(&loop->settings);
-    if (!copy_overload_response(loop) || !copied || !loop->read_buffer || start_handles(loop) != 0) {
+    bool ringed = ps_sweeps_init(&loop->sweeps, settings->uses_uring);
+    if (!ringed || !copy_overload_response(loop) || !copied || !loop->read_buffer || start_handles(loop) != 0) {
         ps_loop_destroy(loop);
         return PS_SYSTEM;
     }
@@ -168,6 +168,7 @@ void ps_loop_destroy(ps_loop *loop) {
     ps_listeners_free(loop);
     ps_slots_destroy(loop);
     ps_outbox_destroy_spares(loop);
+    ps_sweeps_destroy(&loop->sweeps);
     if (loop->reserve_fd >= 0) {
         close(loop->reserve_fd);
     }

@@ -29,8 +29,15 @@ static void list_remove(struct ps_topic_list *list, ps_topic *topic, size_t link
 #define WORK offsetof(struct ps_topic, work)
 #define COOLS offsetof(struct ps_topic, cools)
 
-void ps_sweeps_init(struct ps_sweeps *sweeps) {
-    sweeps->send = ps_sweep_send_each;
+bool ps_sweeps_init(struct ps_sweeps *sweeps, bool wants_ring) {
+    sweeps->send = wants_ring ? ps_sweep_send_uring : ps_sweep_send_each;
+    sweeps->ring = wants_ring ? ps_uring_create() : NULL;
+    return !wants_ring || sweeps->ring;
+}
+
+void ps_sweeps_destroy(struct ps_sweeps *sweeps) {
+    ps_uring_destroy(sweeps->ring);
+    sweeps->ring = NULL;
 }
 
 /* ---- Schedule ---- */
@@ -212,7 +219,7 @@ static uint32_t serve(ps_loop *loop, ps_topic *topic, uint32_t share) {
             .fd = entry->fd,
             .position = position};
     }
-    loop->sweeps.send(loop->sweeps.send_context, items, count);
+    loop->sweeps.send(loop->sweeps.ring, items, count);
     settle_items(loop, topic, items, count);
     topic->cursor = position;
     return count + busy;

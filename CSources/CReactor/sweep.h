@@ -5,7 +5,7 @@
 #include <creactor.h>
 #include <uv.h>
 
-#include "sweep_send.h"
+#include "sweep_uring.h"
 
 enum { PS_SLICE_MAX = 256 }; /* subscribers handed to the kernel in one piece */
 
@@ -20,11 +20,13 @@ struct ps_sweeps {
     uint32_t under_way_count;
     uv_timer_t timer; /* for the first of cooling */
     ps_sweep_send *send;
-    void *send_context;
+    struct ps_uring *ring; /* what `send` is given; NULL for the plain way */
     struct ps_sweep_item items[PS_SLICE_MAX];
 };
 
-void ps_sweeps_init(struct ps_sweeps *sweeps);
+/* Returns false where a ring is wanted and the kernel has none to give. */
+bool ps_sweeps_init(struct ps_sweeps *sweeps, bool wants_ring);
+void ps_sweeps_destroy(struct ps_sweeps *sweeps);
 
 /* Begins what is ready and serves one slice. Returns whether there is more to do next turn. */
 bool ps_sweeps_run(ps_loop *loop);

@@ -16,6 +16,7 @@ struct Configuration {
     /// nil: everything is kept.
     var retainMilliseconds: Int?
     var loopCount = Host.coreCount
+    var fanOut = FanOut.auto
     var drainMilliseconds = 30_000
     var drainDelayMilliseconds = 0
     var logLevel = Log.Level.info

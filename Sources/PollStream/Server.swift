@@ -90,6 +90,7 @@ final class Server {
             watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) })
 
         var loopSettings = configuration.loop
+        loopSettings.usesURing = try configuration.fanOut.usesURing()
         loopSettings.overloadResponse = Gateway.overloadResponse
         var loops: [LoopThread] = []
         for index in 0..<configuration.loopCount {
@@ -120,6 +121,7 @@ final class Server {
                 "descriptors": "\(descriptorLimit)", "connections": "\(connectionLimit)",
                 "database": "\(configuration.database)",
                 "redis": configuration.relay.map { "\($0.target)" } ?? "none",
+                "fan_out": loopSettings.usesURing ? "uring" : "send",
                 "tick_ms": "\(configuration.loop.tickNanoseconds / 1_000_000)",
             ])
     }
@@ -223,6 +225,11 @@ final class Server {
             try Storage.check(configuration.database, migrates: configuration.migrates)
         } catch {
             problems.append("--database: \(error)")
+        }
+        do {
+            _ = try configuration.fanOut.usesURing()
+        } catch {
+            problems.append("--fan-out: \(error)")
         }
         let budget = ConnectionBudget(connectionLimit: 1)
         for (option, address) in configuration.listen.map({ ("--listen", $0) })

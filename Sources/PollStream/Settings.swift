@@ -118,6 +118,12 @@ struct Setting: Sendable {
             configuration.loop.tickNanoseconds = UInt64(milliseconds) * 1_000_000
         },
         single(
+            "fan-out", "auto|send|uring", standard: "auto",
+            "How a tally reaches the kernel: a call per viewer, or io_uring for many at once."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.fanOut = try Value.choice(value, of: FanOut.self)
+        },
+        single(
             "voter-names", "allow|deny", standard: "allow",
             "Whether a name given by the client is an identity."
         ) { (configuration, value) throws(BadValue) in

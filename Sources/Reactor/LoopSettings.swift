@@ -5,6 +5,8 @@ import CWire
 package struct LoopSettings: Sendable {
     package var tickNanoseconds: UInt64 = 50_000_000
     package var sweepSliceCount: UInt32 = 256
+    /// Whether sweeps are submitted through io_uring; see `FanOut`.
+    package var usesURing = false
     package var headerTimeoutMilliseconds: UInt32 = 10_000
     package var bodyTimeoutMilliseconds: UInt32 = 20_000
     package var idleTimeoutMilliseconds: UInt32 = 60_000
@@ -36,6 +38,7 @@ package struct LoopSettings: Sendable {
             var settings = ps_loop_settings(
                 tick_ns: tickNanoseconds,
                 sweep_slice_count: sweepSliceCount,
+                uses_uring: usesURing,
                 header_timeout_ms: headerTimeoutMilliseconds,
                 body_timeout_ms: bodyTimeoutMilliseconds,
                 idle_timeout_ms: idleTimeoutMilliseconds,

@@ -106,7 +106,7 @@ final class TestClient {
     /// Reads some more. Returns false at the end, or after five seconds.
     private func readMore(flags: Int32 = 0) -> Bool {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        let count = recv(descriptor, &chunk, chunk.count, flags)
+        let count = uninterrupted { recv(descriptor, &chunk, chunk.count, flags) }
         if count <= 0 { return false }
         buffer += chunk[..<count]
         return true
@@ -122,7 +122,7 @@ final class TestClient {
     func isClosed() -> Bool {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
-            let count = recv(descriptor, &chunk, chunk.count, 0)
+            let count = uninterrupted { recv(descriptor, &chunk, chunk.count, 0) }
             if count == 0 || (count < 0 && errno == ECONNRESET) { return true }
             if count < 0 { return false }
         }
@@ -131,7 +131,7 @@ final class TestClient {
     /// Whether nothing comes for a while.
     func isQuiet(forMilliseconds time: Int32 = 250) -> Bool {
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return buffer.isEmpty && Glibc.poll(&poll, 1, time) == 0
+        return buffer.isEmpty && uninterrupted { Int(Glibc.poll(&poll, 1, time)) } == 0
     }
 
     func read(_ count: Int) -> [UInt8]? {
@@ -253,5 +253,13 @@ final class TestClient {
             opcode: buffer[0] & 0x0f, payload: Array(buffer[header..<header + length]))
         buffer.removeFirst(header + length)
         return frame
+    }
+}
+
+/// A ring that goes away interrupts calls of whoever made it.
+private func uninterrupted(_ call: () -> Int) -> Int {
+    while true {
+        let result = call()
+        if result >= 0 || errno != EINTR { return result }
     }
 }

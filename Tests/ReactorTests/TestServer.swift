@@ -41,6 +41,13 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     var writableCount = 0
     var messageCount = 0
 
+    /// `POLLSTREAM_TEST_FAN_OUT=auto` runs every test once more through io_uring, where the kernel
+    /// lets us.
+    private static let usesURing: Bool = {
+        let name = getenv("POLLSTREAM_TEST_FAN_OUT").map { String(cString: $0) } ?? "send"
+        return (try? FanOut(rawValue: name)!.usesURing()) ?? false
+    }()
+
     init(
         connectionLimit: UInt32 = 10_000, topicCount: Int = 2,
         _ adjust: (inout LoopSettings) -> Void = { _ in }
@@ -49,6 +56,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         settings.overloadResponse = Array(
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"
                 .utf8)
+        settings.usesURing = Self.usesURing
         adjust(&settings)
         budget = ConnectionBudget(connectionLimit: connectionLimit)
         loop = try Loop(settings: settings, budget: budget, handler: self)

@@ -54,6 +54,11 @@ uint64_t ps_raise_descriptor_limit(void);
 /* Cores this process may run on, at least 1. Thread: any. */
 uint32_t ps_available_cores(void);
 
+/* Whether sweeps may go through io_uring: sends some bytes so.
+ *
+ * Thread: any. Returns: 0 where it works, else why not, an errno. */
+int ps_uring_try(void);
+
 /* ---- Loop ---- */
 
 typedef enum ps_listener_kind {
@@ -77,6 +82,7 @@ typedef struct ps_network {
 typedef struct ps_loop_settings {
     uint64_t tick_ns;              /* between the starts of two sweeps of a topic */
     uint32_t sweep_slice_count;    /* subscribers served per turn of the loop */
+    bool uses_uring;               /* for sweeps; as ps_uring_try says that it works */
     uint32_t header_timeout_ms;    /* first byte of a head to its end: 408 */
     uint32_t body_timeout_ms;      /* end of the head to the end of the body: 408 */
     uint32_t idle_timeout_ms;      /* between requests: close */

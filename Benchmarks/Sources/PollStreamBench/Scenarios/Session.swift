@@ -77,9 +77,12 @@ final class Session {
         }
     }
 
-    func startLimit(_ sizes: FrameSizes) throws -> Server {
+    func startLimit(_ sizes: FrameSizes, _ limit: ComparisonOptions.Limit = .limit) throws
+        -> Server
+    {
         try start(.sendLimit, Repository.sendLimit) { _ in
             ["--frame-bytes", "\(sizes.tally)", "--snapshot-bytes", "\(sizes.snapshot)"]
+                + (limit == .uring ? ["--uring"] : [])
         }
     }
 
@@ -118,7 +121,7 @@ final class Session {
             sizes = try measureOnce(server, body)
         }
         func limit() throws {
-            _ = try measureOnce(startLimit(sizes.representable), body)
+            _ = try measureOnce(startLimit(sizes.representable, options.against ?? .limit), body)
         }
         for pair in 0..<options.runCount {
             if shared.server == .sendLimit {

@@ -57,9 +57,14 @@ struct SharedOptions: ParsableArguments {
 struct ComparisonOptions: ParsableArguments {
     enum Limit: String, ExpressibleByArgument {
         case limit
+        case uring
     }
 
-    @Option(help: "Pair each run of the gateway with one of the bare send server.")
+    @Option(
+        help: """
+            Pair each run of the gateway with one of the bare server: `limit` sends to one socket \
+            after another, `uring` submits its sends to io_uring in batches.
+            """)
     var against: Limit?
 
     @Option(help: "Runs, or pairs of runs with --against (default: 5 pairs, or 1 run).")
