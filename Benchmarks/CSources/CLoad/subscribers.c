@@ -46,6 +46,10 @@ struct ld_subscribers {
     uint64_t snapshot_bytes;
     uint64_t frame_count; /* everything since the call began */
 
+    ld_arrival *arrivals;
+    size_t arrival_count, arrival_capacity;
+    uint64_t lost_arrival_count;
+
     uint64_t *latencies_ns; /* `count` of them */
     int latency_count;
     int failure;
@@ -87,6 +91,7 @@ void ld_subscribers_destroy(ld_subscribers *s)
     ld_peer_close(&s->control);
     if (s->epoll >= 0)
         close(s->epoll);
+    free(s->arrivals);
     free(s->all);
     free(s->latencies_ns);
     free(s);
@@ -118,6 +123,16 @@ static void note_latency(ld_subscribers *s, uint64_t from_ns, uint64_t now_ns)
         s->latencies_ns[s->latency_count++] = now_ns - from_ns;
 }
 
+static void log_arrival(ld_subscribers *s, const subscriber *one, uint64_t now_ns)
+{
+    if (s->arrival_count == s->arrival_capacity) {
+        s->lost_arrival_count++;
+        return;
+    }
+    s->arrivals[s->arrival_count++] = (ld_arrival){
+        .ns = now_ns, .revision = one->revision, .viewer = (uint32_t)(one - s->all) };
+}
+
 /* A frame that carries the poll's tally at `revision`. */
 static void take_revision(
     ld_subscribers *s, subscriber *one, uint64_t revision, size_t wire_bytes, uint64_t now_ns)
@@ -130,6 +145,8 @@ static void take_revision(
     if (revision <= one->revision)
         return;
     one->revision = revision;
+    if (s->arrivals)
+        log_arrival(s, one, now_ns);
     if (!round || one->round == s->round_number)
         return;
     one->round = s->round_number;
@@ -447,6 +464,46 @@ int ld_subscribers_rest(ld_subscribers *s, uint64_t rest_ns, uint64_t *frame_cou
         result = pass(s, until_ns);
     *frame_count = s->frame_count;
     return result == LD_TIMEOUT ? LD_OK : result;
+}
+
+int ld_subscribers_descriptor(const ld_subscribers *s)
+{
+    return s->epoll;
+}
+
+int ld_subscribers_poll(ld_subscribers *s)
+{
+    struct epoll_event events[LD_EVENTS_MAX];
+    int count = epoll_wait(s->epoll, events, LD_EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++)
+        on_subscriber(s, &s->all[events[i].data.u64], events[i].events);
+    return s->failure;
+}
+
+int ld_subscribers_log(ld_subscribers *s, size_t capacity)
+{
+    free(s->arrivals);
+    s->arrivals = calloc(capacity, sizeof *s->arrivals);
+    s->arrival_capacity = s->arrivals ? capacity : 0;
+    s->arrival_count = 0;
+    s->lost_arrival_count = 0;
+    return s->arrivals ? LD_OK : LD_FAILED;
+}
+
+const ld_arrival *ld_subscribers_arrivals(
+    const ld_subscribers *s, size_t *count, uint64_t *lost_count)
+{
+    *count = s->arrival_count;
+    *lost_count = s->lost_arrival_count;
+    return s->arrivals;
+}
+
+int ld_subscribers_holding(const ld_subscribers *s, uint64_t revision)
+{
+    int count = 0;
+    for (int i = 0; i < s->count; i++)
+        count += s->all[i].revision >= revision;
+    return count;
 }
 
 const uint64_t *ld_subscribers_latencies(const ld_subscribers *s, int *count)

@@ -49,7 +49,10 @@ struct ld_voters {
     ld_outcomes outcomes;
     voter *all;
     uint64_t *latencies_ns;
-    int latency_count;
+    int latency_count, latency_capacity;
+    ld_receipt *receipts;
+    size_t receipt_count, receipt_capacity;
+    uint64_t lost_receipt_count;
     char host[LD_HOST_BYTES_MAX];
     char reason[REASON_BYTES_MAX];
     uint8_t buffer[LD_READ_BUFFER_BYTES];
@@ -151,10 +154,24 @@ static void cast_due(ld_voters *v, uint64_t now_ns)
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
+static void log_receipt(ld_voters *v, uint64_t intended_ns, const uint8_t *json, size_t count)
+{
+    uint64_t revision;
+    if (!v->receipts || !ld_scan_number(json, count, "revision", &revision))
+        return;
+    if (v->receipt_count == v->receipt_capacity) {
+        v->lost_receipt_count++;
+        return;
+    }
+    v->receipts[v->receipt_count++] =
+        (ld_receipt){ .intended_ns = intended_ns, .revision = revision };
+}
+
 static void complete(ld_voters *v, voter *one, int place, uint64_t now_ns)
 {
     /* In an open loop an answer cannot come before the intended time. */
-    v->latencies_ns[v->latency_count++] = now_ns - one->intended_ns[place];
+    if (v->latency_count < v->latency_capacity)
+        v->latencies_ns[v->latency_count++] = now_ns - one->intended_ns[place];
     one->intended_ns[place] = 0;
     one->in_flight--;
     v->in_flight--;
@@ -181,6 +198,7 @@ static void take_message(ld_voters *v, voter *one, const ld_frame *frame, uint64
         return;
     }
     ld_outcomes_add(&v->outcomes, frame->payload, frame->payload_bytes, "no status");
+    log_receipt(v, one->intended_ns[place], frame->payload, frame->payload_bytes);
     complete(v, one, place, now_ns);
 }
 
@@ -222,6 +240,8 @@ static int take_response(
         char otherwise[16];
         snprintf(otherwise, sizeof otherwise, "HTTP %d", response.status);
         ld_outcomes_add(&v->outcomes, response.body, response.body_bytes, otherwise);
+        log_receipt(
+            v, one->intended_ns[one->oldest_place], response.body, response.body_bytes);
         complete(v, one, one->oldest_place, now_ns);
     }
     return used;
@@ -364,6 +384,7 @@ int ld_voters_create(ld_voters **out, const ld_vote_plan *plan, uint64_t timeout
     v->all = calloc((size_t)plan->connection_count, sizeof *v->all);
     size_t samples = SAMPLES_MAX +
                      (size_t)plan->connection_count * (size_t)plan->in_flight_count + 1;
+    v->latency_capacity = (int)samples;
     v->latencies_ns = calloc(samples, sizeof *v->latencies_ns);
     if (v->epoll < 0 || !v->all || !v->latencies_ns)
         return LD_FAILED;
@@ -397,7 +418,44 @@ void ld_voters_destroy(ld_voters *v)
         close(v->epoll);
     free(v->all);
     free(v->latencies_ns);
+    free(v->receipts);
     free(v);
+}
+
+int ld_voters_descriptor(const ld_voters *v)
+{
+    return v->epoll;
+}
+
+int ld_voters_poll(ld_voters *v, uint64_t *next_ns)
+{
+    cast_due(v, ld_now_ns());
+    struct epoll_event events[LD_EVENTS_MAX];
+    int count = epoll_wait(v->epoll, events, LD_EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++)
+        on_voter(v, &v->all[events[i].data.u64], events[i].events);
+    bool is_open_loop = v->is_casting && v->schedule.events_per_second > 0;
+    bool is_behind = v->counts.cast_count < v->counts.due_count; /* then an answer makes room */
+    *next_ns = is_open_loop && !is_behind
+                   ? ld_schedule_intended_ns(&v->schedule, v->counts.due_count) : UINT64_MAX;
+    return v->counts.lost_count == v->plan.connection_count ? LD_LOST : LD_OK;
+}
+
+int ld_voters_log(ld_voters *v, size_t capacity)
+{
+    free(v->receipts);
+    v->receipts = calloc(capacity, sizeof *v->receipts);
+    v->receipt_capacity = v->receipts ? capacity : 0;
+    v->receipt_count = 0;
+    v->lost_receipt_count = 0;
+    return v->receipts ? LD_OK : LD_FAILED;
+}
+
+const ld_receipt *ld_voters_receipts(const ld_voters *v, size_t *count, uint64_t *lost_count)
+{
+    *count = v->receipt_count;
+    *lost_count = v->lost_receipt_count;
+    return v->receipts;
 }
 
 const uint64_t *ld_voters_latencies(const ld_voters *v, int *count)

@@ -6,5 +6,7 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pollstream-bench",
         abstract: "Loads a PollStream gateway and reports what it costs.",
-        subcommands: [Fanout.self, Connect.self, Idle.self, Votes.self, Ledger.self, Start.self])
+        subcommands: [
+            Fanout.self, Connect.self, Idle.self, Votes.self, Storm.self, Ledger.self, Start.self,
+        ])
 }

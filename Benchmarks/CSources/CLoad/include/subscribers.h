@@ -31,6 +31,13 @@ typedef struct ld_round {
     int status;               /* of the answer, 0 when there was none */
 } ld_round;
 
+/* A newer revision on a viewer's screen. */
+typedef struct ld_arrival {
+    uint64_t ns;
+    uint64_t revision;
+    uint32_t viewer;
+} ld_arrival;
+
 /* Prepares `count` subscribers of `path`; nothing is connected yet.
  * Ownership: copies `path`; `*out` is destroyed by ld_subscribers_destroy.
  * Returns: LD_OK or LD_FAILED. */
@@ -55,6 +62,20 @@ int ld_subscribers_round(
 /* Reads and answers pings for that long. `*frame_count` becomes what came in, pings included.
  * Returns: LD_OK, LD_INTERRUPTED or LD_LOST. */
 int ld_subscribers_rest(ld_subscribers *subscribers, uint64_t rest_ns, uint64_t *frame_count);
+
+/* For loads that wait for several things: readable when a subscriber is; then poll, which handles
+ * what there is and does not wait. Returns: LD_OK, or LD_LOST as soon as any subscriber is closed. */
+int ld_subscribers_descriptor(const ld_subscribers *subscribers);
+int ld_subscribers_poll(ld_subscribers *subscribers);
+
+/* From here on up to `capacity` arrivals are logged, in the order of time; what finds no room is
+ * counted. Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_log(ld_subscribers *subscribers, size_t capacity);
+const ld_arrival *ld_subscribers_arrivals(
+    const ld_subscribers *subscribers, size_t *count, uint64_t *lost_count);
+
+/* How many subscribers hold `revision` or a newer one. */
+int ld_subscribers_holding(const ld_subscribers *subscribers, uint64_t revision);
 
 /* Nanoseconds, one per arrival, of the last opening or round; borrowed until the next call. */
 const uint64_t *ld_subscribers_latencies(const ld_subscribers *subscribers, int *count);

@@ -21,6 +21,12 @@ typedef struct ld_vote_plan {
     uint64_t first_voter; /* ballot i is cast by the voter named v<first_voter + i> */
 } ld_vote_plan;
 
+/* A ballot that was answered with a revision. */
+typedef struct ld_receipt {
+    uint64_t intended_ns;
+    uint64_t revision;
+} ld_receipt;
+
 typedef struct ld_vote_counts {
     uint64_t due_count;    /* scheduled so far; in a closed loop, those cast */
     uint64_t cast_count;   /* handed to a connection */
@@ -50,6 +56,18 @@ void ld_voters_stop(ld_voters *voters);
  * ld_voters_stop LD_TIMEOUT where answers are missing at `until_ns`; LD_INTERRUPTED; LD_LOST when no
  * connection is left. */
 int ld_voters_run(ld_voters *voters, uint64_t until_ns);
+
+/* For loads that wait for several things: readable when a voter is; then poll, which casts what is
+ * due, handles what there is, and does not wait. `*next_ns` becomes when the next ballot is due.
+ * Returns: LD_OK, or LD_LOST when no connection is left. */
+int ld_voters_descriptor(const ld_voters *voters);
+int ld_voters_poll(ld_voters *voters, uint64_t *next_ns);
+
+/* From here on up to `capacity` answers that carry a revision are logged; what finds no room is
+ * counted. Returns: LD_OK or LD_FAILED. */
+int ld_voters_log(ld_voters *voters, size_t capacity);
+const ld_receipt *ld_voters_receipts(
+    const ld_voters *voters, size_t *count, uint64_t *lost_count);
 
 /* Nanoseconds, one per answer, since the last run began; borrowed until the next run. */
 const uint64_t *ld_voters_latencies(const ld_voters *voters, int *count);

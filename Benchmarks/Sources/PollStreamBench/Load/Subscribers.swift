@@ -2,7 +2,7 @@ import CLoad
 
 /// Many WebSockets that watch one poll; see subscribers.h.
 struct Subscribers: ~Copyable {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     let count: Int
 
     init(of endpoint: Endpoint, sources: Int, path: String, count: Int) throws {

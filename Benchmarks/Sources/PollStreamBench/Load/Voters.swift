@@ -2,7 +2,7 @@ import CLoad
 
 /// Connections that cast ballots; see voters.h.
 struct Voters: ~Copyable {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
 
     struct Plan {
         var connections: Int

@@ -10,6 +10,10 @@ struct Distribution {
         histogram.record(nanoseconds)
     }
 
+    mutating func record(_ nanoseconds: UInt64, count: UInt64) {
+        histogram.record(nanoseconds, count: count)
+    }
+
     mutating func record(_ nanoseconds: UnsafeBufferPointer<UInt64>) {
         for value in nanoseconds {
             histogram.record(value)
