@@ -111,9 +111,22 @@ struct Report: Encodable {
     mutating func addRatio(of figure: String, load: String, target: String? = nil) {
         let gateways = runs.filter { $0.load == load && $0.server != ServerKind.sendLimit.rawValue }
         let limits = runs.filter { $0.load == load && $0.server == ServerKind.sendLimit.rawValue }
-        let pairs = zip(gateways, limits).compactMap { gateway, limit -> Double? in
-            guard let above = gateway.value(of: figure), let below = limit.value(of: figure),
-                below > 0
+        addRatio(of: figure, gateways, limits, load: load, target: target)
+    }
+
+    /// Pairs the runs of one load with those of another.
+    mutating func addRatio(of figure: String, load: String, to other: String, target: String? = nil)
+    {
+        addRatio(
+            of: figure, runs.filter { $0.load == load }, runs.filter { $0.load == other },
+            load: "\(load) to \(other)", target: target)
+    }
+
+    private mutating func addRatio(
+        of figure: String, _ ones: [Run], _ others: [Run], load: String, target: String?
+    ) {
+        let pairs = zip(ones, others).compactMap { one, other -> Double? in
+            guard let above = one.value(of: figure), let below = other.value(of: figure), below > 0
             else { return nil }
             return above / below
         }

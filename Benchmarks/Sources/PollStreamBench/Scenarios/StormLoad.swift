@@ -1,0 +1,150 @@
+import CLoad
+import Glibc
+
+/// Votes at a rate while many watch; the load of `storm` and `slow`.
+struct StormLoad {
+    let name: String
+    let viewers: Int
+    /// Votes a second.
+    let rate: Int
+    let connections: Int
+    let seconds: Double
+    let warmup: Double
+    let options: Int
+    /// Viewers beside the others that never read, once they have their snapshot.
+    var mute = 0
+
+    static let inFlight = 64
+
+    static let explanation = """
+        vote to screen: from the intended time of a vote until a viewer holds a revision at or above \
+        its answer's; every vote paired with every viewer. expected and received count these pairs.
+        """
+
+    func measure(
+        _ server: Server, _ session: Session
+    ) throws -> (run: Run, screens: Distribution) {
+        let api = GatewayAPI(endpoint: server.endpoint)
+        let poll = try api.createPoll(title: "Storm", optionCount: options)
+        let path = "/ws/polls/\(poll.id)/"
+        let sources = session.shared.sources
+        let subscribers = try Subscribers(
+            of: server.endpoint, sources: sources, path: path, count: viewers)
+        session.progress.show("opening \(viewers) viewers")
+        var ignored = Distribution()
+        let (_, failure) = subscribers.open(concurrency: 256, latencies: &ignored)
+        if let failure { throw failure }
+        // Opened, and then never looked at again.
+        let muteViewers = try Subscribers(
+            of: server.endpoint, sources: sources, path: path, count: mute)
+        let (_, muteFailure) = muteViewers.open(concurrency: 256, latencies: &ignored)
+        if let muteFailure { throw muteFailure }
+        try subscribers.rest(seconds: 1)
+        let voters = try Voters(
+            of: server.endpoint, sources: sources,
+            plan: Voters.Plan(
+                connections: connections, inFlight: Self.inFlight, overHTTP: false, poll: poll))
+        voters.start(votesPerSecond: rate)
+        try run(subscribers, voters, seconds: warmup, "warming up", server, session)
+
+        // A tick of 1 ms could bring as many frames as there are votes.
+        let framesMax = min(Double(rate), 250) * (seconds + 10)
+        try ScreenTimes.log(
+            subscribers, arrivals: Int(Double(viewers) * framesMax), voters,
+            receipts: Int(Double(rate) * (seconds + 10)))
+        let (serverBefore, clientBefore) = (server.cpuSeconds, ld_process_cpu_ns(getpid()))
+        let memoryBefore = server.anonymousBytes
+        let begun = ld_now_ns()
+        let memoryMost = try run(
+            subscribers, voters, seconds: seconds, "storm", server, session)
+        let elapsed = Double(ld_now_ns() - begun) / 1e9
+        let clientSeconds = Double(ld_process_cpu_ns(getpid()) - clientBefore) / 1e9
+        let serverAfter = server.cpuSeconds
+        let memoryAfter = server.anonymousBytes
+        var count = 0
+        var lost: UInt64 = 0
+        ld_subscribers_arrivals(subscribers.handle, &count, &lost)
+        let framesPerSecond = Double(count) / Double(viewers) / elapsed
+        try settle(subscribers, voters, session)
+
+        let pairs = try ScreenTimes.pairs(subscribers, voters)
+        var run = Run(server: server.name, load: name)
+        run.expected = UInt64(pairs.receipts) * UInt64(viewers)
+        run.received = run.expected - pairs.missing
+        run.add("vote to screen", pairs.times)
+        run.add("votes answered per second", Double(pairs.receipts) / elapsed, "1/s")
+        run.add("tallies per second and viewer", framesPerSecond, "1/s")
+        run.add("deliveries per second", framesPerSecond * Double(viewers), "1/s")
+        if let from = serverBefore, let to = serverAfter {
+            run.add("server CPU", (to - from) / elapsed * 100, "%")
+        }
+        run.add("client CPU", clientSeconds / elapsed * 100, "%")
+        if let memoryBefore, let memoryAfter, let memoryMost {
+            run.add("server memory, first", memoryBefore / 1e6, "MB")
+            run.add("server memory, most", memoryMost / 1e6, "MB")
+            run.add("server memory, last", memoryAfter / 1e6, "MB")
+        }
+        check(pairs, voters, try api.total(of: poll), session)
+        return (run, pairs.times)
+    }
+
+    /// In short pieces, for the progress line. Returns the most memory that was seen.
+    @discardableResult
+    private func run(
+        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, seconds: Double,
+        _ what: String, _ server: Server, _ session: Session
+    ) throws -> Double? {
+        let until = ld_now_ns() + nanoseconds(seconds)
+        var most = server.anonymousBytes
+        while case let now = ld_now_ns(), now < until {
+            let counts = voters.counts
+            session.progress.show(
+                "\(what): \(counts.cast_count) cast, \(counts.answer_count) answered")
+            try ScreenTimes.run(
+                subscribers, voters, seconds: min(Double(until - now) / 1e9, 0.25))
+            most = server.anonymousBytes.map { max($0, most ?? 0) }
+        }
+        return most
+    }
+
+    /// No more votes; until all are answered and on every screen, for up to ten seconds.
+    private func settle(
+        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, _ session: Session
+    ) throws {
+        ld_voters_stop(voters.handle)
+        session.progress.show("waiting for the last answers and screens")
+        let deadline = ld_now_ns() + nanoseconds(10)
+        while ld_now_ns() < deadline {
+            try ScreenTimes.run(subscribers, voters, seconds: 0.05)
+            let counts = voters.counts
+            guard counts.answer_count == counts.cast_count else { continue }
+            let newest = ScreenTimes.newestRevision(voters)
+            if Int(ld_subscribers_holding(subscribers.handle, newest)) == viewers { return }
+        }
+    }
+
+    private func check(
+        _ pairs: ScreenTimes.Pairs, _ voters: borrowing Voters, _ total: UInt64,
+        _ session: Session
+    ) {
+        let counts = voters.counts
+        func expect(_ isTrue: Bool, _ otherwise: String) {
+            if !isTrue { session.report.problems.append(otherwise) }
+        }
+        expect(pairs.missing == 0, "\(pairs.missing) pairs of vote and viewer never met")
+        expect(pairs.lost == 0, "\(pairs.lost) arrivals or answers found no room in the log")
+        expect(counts.lost_count == 0, "\(counts.lost_count) connections of voters were lost")
+        expect(
+            counts.answer_count == counts.cast_count,
+            "\(counts.cast_count - counts.answer_count) votes were not answered")
+        let others = voters.outcomes.filter { $0.name != "counted" }.map(\.name)
+        expect(others.isEmpty, "not every vote was counted: also \(others.joined(separator: ", "))")
+        expect(
+            total == counts.answer_count,
+            "\(counts.answer_count) votes were answered, the results say \(total)")
+        let uncast = counts.due_count - counts.cast_count
+        expect(
+            uncast * 100 <= counts.due_count,
+            "the rate was not reached: \(uncast) votes were due and found no place")
+    }
+}
