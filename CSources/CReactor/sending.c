@@ -102,6 +102,15 @@ int ps_connection_peer(ps_loop *loop, ps_connection_id id, uint8_t address[16]) 
     return PS_OK;
 }
 
+int ps_connection_set_peer(ps_loop *loop, ps_connection_id id, const uint8_t address[16]) {
+    ps_connection *connection = ps_connection_find(loop, id);
+    if (!connection) {
+        return PS_GONE;
+    }
+    memcpy(connection->peer_address, address, 16);
+    return PS_OK;
+}
+
 void ps_connection_start_pings(ps_loop *loop, ps_connection *connection) {
     /* The first ping comes within a period, by slot, so that thousands who came together are not
      * pinged together; but not in its first quarter, when the peer has just been heard. */

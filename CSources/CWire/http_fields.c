@@ -22,6 +22,15 @@ ps_bytes ps_http_find(const ps_http_head *head, const char *name) {
     return (ps_bytes){NULL, 0};
 }
 
+ps_bytes ps_http_find_last(const ps_http_head *head, const char *name, uint32_t skipped) {
+    for (uint32_t i = head->field_count; i > 0; i--) {
+        if (ps_http_name_is(head->fields[i - 1].name, name) && skipped-- == 0) {
+            return head->fields[i - 1].value;
+        }
+    }
+    return (ps_bytes){NULL, 0};
+}
+
 uint32_t ps_http_count(const ps_http_head *head, const char *name) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < head->field_count; i++) {

@@ -1,3 +1,5 @@
+package import Reactor
+
 /// What the front door needs to know; PROTOCOL's defaults.
 package struct GatewaySettings: Sendable {
     package var acceptsVoterNames = true
@@ -10,6 +12,8 @@ package struct GatewaySettings: Sendable {
     /// Other gateways may commit to the same store.
     package var sharesStore = false
     /// SHA-256 of the key that creating polls takes; nil: anybody creates polls.
+    /// Whose X-Forwarded-For is believed; nobody's unless told.
+    package var trustedProxies: [Network] = []
     package var adminKeyHash: [UInt8]?
     /// Boards kept per loop, watched ones not counted.
     package var idleBoardCount = 4096

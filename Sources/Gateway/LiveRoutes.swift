@@ -27,7 +27,7 @@ extension Gateway {
         beginLive(
             request: request, on: exchange.connection, subscribe: id, since: since,
             viewer: caller.viewer, fields: handshakeFields(request, caller))
-        countAddress(of: exchange.connection, ClientAddress(request.peer))
+        takeClient(of: request, exchange.connection)
     }
 
     /// For conformance suites; without `--ws-echo` nothing is here.
@@ -44,7 +44,7 @@ extension Gateway {
     func openEvents(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
         let viewer: Viewer
         do {
-            try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))
+            try take(settings.rateHandshakes, for: .handshakes(ClientAddress(client(of: request))))
             viewer = try caller(of: request).viewer
         } catch {
             return exchange.send(error)
@@ -58,6 +58,13 @@ extension Gateway {
             fields: exchange.fields(answer))
     }
 
+    /// A live connection is one client's for good, unlike a proxy's connection for requests.
+    private func takeClient(of request: borrowing Request, _ connection: ConnectionID) {
+        let client = client(of: request)
+        if client != request.peer { loop.setPeer(client, of: connection) }
+        countAddress(of: connection, ClientAddress(client))
+    }
+
     private func admitHandshake(_ request: borrowing Request) throws(APIError) {
         switch request.handshake {
         case .valid: break
@@ -68,7 +75,7 @@ extension Gateway {
         let isAllowed = origins.allowsHandshake(
             from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
         guard isAllowed else { throw .originNotAllowed }
-        try take(settings.rateHandshakes, for: .handshakes(ClientAddress(request.peer)))
+        try take(settings.rateHandshakes, for: .handshakes(ClientAddress(client(of: request))))
     }
 
     /// The subprotocol that is taken, and a cookie for a browser that has none yet.

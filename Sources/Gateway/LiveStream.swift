@@ -39,7 +39,7 @@ extension Gateway {
         lastEventID: Int64?, fields: [UInt8]
     ) {
         let sequence = request.sequence
-        let address = ClientAddress(request.peer)
+        let address = ClientAddress(client(of: request))
         let wantsBody = request.method != .head
         withBoard(id) { [unowned self] lookup in
             switch lookup {

@@ -38,7 +38,7 @@ extension Gateway {
             draft = try withJSON(of: request) {
                 [now = request.receivedUnixMilliseconds] root in try PollDraft(root, now: now)
             }
-            try take(settings.ratePolls, for: .polls(ClientAddress(request.peer)))
+            try take(settings.ratePolls, for: .polls(ClientAddress(client(of: request))))
         } catch {
             return exchange.send(error)
         }

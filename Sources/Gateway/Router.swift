@@ -130,7 +130,7 @@ extension Gateway {
     private func refusal(of request: borrowing Request) -> APIError? {
         if secrets == nil { return .storageUnavailable }
         guard let limit = settings.connectionsPerAddress,
-            shared.addresses.count(of: ClientAddress(request.peer)) >= limit
+            shared.addresses.count(of: ClientAddress(client(of: request))) >= limit
         else { return nil }
         return .rateLimited
     }

@@ -94,7 +94,8 @@ extension Gateway {
             guard let voter = voter(caller, name: body.voter) else {
                 return exchange.send(voterRequired())
             }
-            try take(settings.rateVotes, for: voteSubject(voter, ClientAddress(request.peer)))
+            try take(
+                settings.rateVotes, for: voteSubject(voter, ClientAddress(client(of: request))))
             vote = Vote(
                 pollID: body.pollID, optionIDs: body.optionIDs, voter: voter,
                 label: body.voter ?? "", receivedAt: request.receivedUnixMilliseconds)

@@ -150,7 +150,7 @@ struct Setting: Sendable {
         },
         repeatable(
             "trusted-proxy", "CIDR", standard: "127.0.0.0/8 and ::1",
-            "Whose PROXY headers are believed."
+            "Whose PROXY headers are believed and, where this is given, whose X-Forwarded-For."
         ) { (configuration, value, isFirst) throws(BadValue) in
             guard let network = Network(value) else {
                 throw BadValue("is not a network; write it like 10.0.0.0/8 or fd00::/8")
@@ -163,6 +163,7 @@ struct Setting: Sendable {
             "Where browsers may come from, for HTTP with credentials and for WebSockets."
         ) { (configuration, value, isFirst) throws(BadValue) in
             let earlier = isFirst ? [] : configuration.gateway.allowedOrigins ?? []
+            configuration.gateway.trustedProxies = configuration.loop.trustedProxies
             configuration.gateway.allowedOrigins = earlier + [try Value.origin(value)]
         },
         single(

@@ -161,4 +161,13 @@ extension Loop {
         }
         return found == PS_OK.rawValue ? PeerAddress(bytes: bytes) : nil
     }
+
+    /// What `peer(of:)` answers from here on, where a proxy has said who its client is.
+    package func setPeer(_ address: PeerAddress, of connection: ConnectionID) {
+        let words = (address.high.bigEndian, address.low.bigEndian)
+        withUnsafeBytes(of: words) {
+            _ = ps_connection_set_peer(
+                handle, connection.rawValue, $0.baseAddress!.assumingMemoryBound(to: UInt8.self))
+        }
+    }
 }

@@ -101,6 +101,16 @@ package struct Network: Hashable, Sendable {
         prefixBits = bits + (address.isIPv4 ? 96 : 0)
     }
 
+    package func contains(_ other: PeerAddress) -> Bool {
+        let highBits = UInt64(min(prefixBits, 64))
+        let lowBits = UInt64(prefixBits) - highBits
+        func differ(_ one: UInt64, _ other: UInt64, in bits: UInt64) -> Bool {
+            bits > 0 && (one ^ other) >> (64 - bits) != 0
+        }
+        return !differ(address.high, other.high, in: highBits)
+            && !differ(address.low, other.low, in: lowBits)
+    }
+
     fileprivate var raw: ps_network {
         var network = ps_network()
         withUnsafeMutableBytes(of: &network.address) {

@@ -68,6 +68,16 @@ package struct Request: ~Copyable {
         return value.start == nil ? nil : UnsafeRawBufferPointer(value)
     }
 
+    /// The value of the last field of this name (lower case) but `skipped`.
+    package func lastField(_ name: StaticString, skipping skipped: Int) -> UnsafeRawBufferPointer? {
+        let value = name.withUTF8Buffer { buffer in
+            buffer.withMemoryRebound(to: CChar.self) {
+                ps_http_find_last(head, $0.baseAddress, UInt32(skipped))
+            }
+        }
+        return value.start == nil ? nil : UnsafeRawBufferPointer(value)
+    }
+
     /// How often a field of this name (lower case) occurs.
     package func fieldCount(_ name: StaticString) -> Int {
         name.withUTF8Buffer { buffer in

@@ -20,8 +20,11 @@ _COUNTS = re.compile(r'"(vote_count|total_votes|total)"\s*:\s*\d|"counts"\s*:\s*
 class Viewer:
     """One WebSocket. `messages` keeps everything that came, in order, decoded; `text` as sent."""
 
-    def __init__(self, gateway: Gateway, path="/ws/", *, token=None, cookie=None, **options):
+    def __init__(self, gateway: Gateway, path="/ws/", *, token=None, cookie=None,
+                 forwarded=None, **options):  # fmt: skip
         headers = {"Cookie": cookie} if cookie else {}
+        if forwarded is not None:
+            headers["X-Forwarded-For"] = forwarded
         if token is not None:
             options["subprotocols"] = ["pollstream.v1", f"bearer.{token}"]
         self.socket = connect(

@@ -268,6 +268,9 @@ int ps_connection_subscription_count(ps_loop *loop, ps_connection_id id);
 /* Copies the peer's address (16 bytes, IPv4 mapped). Returns PS_OK or PS_GONE. */
 int ps_connection_peer(ps_loop *loop, ps_connection_id id, uint8_t address[16]);
 
+/* What ps_connection_peer answers from here on, where a proxy has said who its client is. */
+int ps_connection_set_peer(ps_loop *loop, ps_connection_id id, const uint8_t address[16]);
+
 /* ---- Frames: encoded, immutable, counted; of one loop ---- */
 
 /* A WebSocket text message with its header. Returns NULL without memory. One reference. */

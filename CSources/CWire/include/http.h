@@ -78,6 +78,9 @@ int ps_http_parse_head(
  * `name` is lower case, NUL-terminated. */
 ps_bytes ps_http_find(const ps_http_head *head, const char *name);
 
+/* The value of its last occurrence but `skipped`; {NULL, 0} where there are no more. */
+ps_bytes ps_http_find_last(const ps_http_head *head, const char *name, uint32_t skipped);
+
 /* How often the field occurs. */
 uint32_t ps_http_count(const ps_http_head *head, const char *name);
 
