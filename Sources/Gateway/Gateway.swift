@@ -37,6 +37,8 @@ package final class Gateway {
     // Used again for every message and body, so that reading and writing one allocates nothing.
     let document = JSONDocument(valueCapacity: 4096)
     var frames = FrameWriter()
+    /// Those of the services that this process has.
+    let publicRoutes: [Route]
     // Where the visits of watched boards stand.
     var visitCursor = 0
     var visitsDue = 0.0
@@ -51,6 +53,7 @@ package final class Gateway {
         origins = Origins(allowed: settings.allowedOrigins, publicURL: settings.publicURL)
         self.doors = doors
         self.shared = shared
+        publicRoutes = Routes.publicAPI.filter { settings.services.contains($0.service) }
         secrets = shared.secrets
         boards = BoardTable(settings: settings, watchedChanged: doors.watch)
         knownBallots = KnownBallots(limit: settings.knownBallotCount)

@@ -2,6 +2,7 @@ package import Reactor
 
 /// What the front door needs to know; PROTOCOL's defaults.
 package struct GatewaySettings: Sendable {
+    package var services = Set(Service.allCases)
     package var acceptsVoterNames = true
     /// Origins that browsers may come from, exact; nil: any over HTTP without credentials, and for
     /// handshakes the same origin or none.
@@ -9,11 +10,11 @@ package struct GatewaySettings: Sendable {
     /// Absolute links start with it, without a trailing slash; nil: from the Host header.
     package var publicURL: String?
     package var servesEcho = false
+    /// Whose X-Forwarded-For is believed; nobody's unless told.
+    package var trustedProxies: [Network] = []
     /// Other gateways may commit to the same store.
     package var sharesStore = false
     /// SHA-256 of the key that creating polls takes; nil: anybody creates polls.
-    /// Whose X-Forwarded-For is believed; nobody's unless told.
-    package var trustedProxies: [Network] = []
     package var adminKeyHash: [UInt8]?
     /// Boards kept per loop, watched ones not counted.
     package var idleBoardCount = 4096
@@ -36,6 +37,9 @@ package struct GatewaySettings: Sendable {
 
     package init() {}
 }
+
+/// A part of the API that a process may serve alone, so that they scale apart.
+package enum Service: String, CaseIterable, Sendable { case polls, votes, live }
 
 /// So many events in so much time, for one client; also the largest burst.
 package struct Rate: Sendable, Equatable {

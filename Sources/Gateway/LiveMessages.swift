@@ -65,6 +65,7 @@ extension Gateway {
     private func vote(
         _ root: JSONValue, _ message: Message, from connection: ConnectionID, _ reference: String?
     ) throws {
+        guard settings.services.contains(.votes) else { throw LiveError(error: .notFound) }
         let pollNumber = try root["poll_id"].int64
         let elements = try root["option_ids"].elements
         guard (1...Choices.optionLimit).contains(elements.count) else {

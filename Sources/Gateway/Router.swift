@@ -22,10 +22,15 @@ struct Route: Sendable {
     /// Literal, but for at most one `{id}` (a poll id as we write it) or `{code}` (letters and
     /// digits).
     let path: StaticString
+    let service: Service
     private let handlers: [(method: Request.Method, handler: Handler)]
 
-    init(_ path: StaticString, _ handlers: KeyValuePairs<Request.Method, Handler>) {
+    init(
+        _ path: StaticString, of service: Service = .polls,
+        _ handlers: KeyValuePairs<Request.Method, Handler>
+    ) {
         self.path = path
+        self.service = service
         self.handlers = handlers.map { ($0.key, $0.value) }
     }
 
@@ -93,7 +98,7 @@ extension Gateway {
             return exchange.send(answer)
         }
         let path = request.path
-        let routes = request.listener == .operations ? Routes.operations : Routes.publicAPI
+        let routes = request.listener == .operations ? Routes.operations : publicRoutes
         for route in routes {
             guard let argument = route.match(path) else { continue }
             if let handler = route.handler(for: request.method) {

@@ -4,7 +4,7 @@ enum Routes {
 
     /// What every `--listen` address serves; the busiest come first.
     static let publicAPI: [Route] = [
-        Route("/votes/", [.post: .plain(Gateway.castVote)]),
+        Route("/votes/", of: .votes, [.post: .plain(Gateway.castVote)]),
         Route(
             "/polls/{id}/",
             [
@@ -13,9 +13,9 @@ enum Routes {
                 .delete: .poll(Gateway.deletePoll),
             ]),
         Route("/polls/{id}/results/", [.get: .poll(Gateway.readResults)]),
-        Route("/polls/{id}/events/", [.get: .poll(Gateway.openEvents)]),
-        Route("/ws/polls/{id}/", [.get: .poll(Gateway.openLivePoll)]),
-        Route("/ws/", [.get: .plain(Gateway.openLive)]),
+        Route("/polls/{id}/events/", of: .live, [.get: .poll(Gateway.openEvents)]),
+        Route("/ws/polls/{id}/", of: .live, [.get: .poll(Gateway.openLivePoll)]),
+        Route("/ws/", of: .live, [.get: .plain(Gateway.openLive)]),
         Route(
             "/polls/", [.get: .plain(Gateway.listPolls), .post: .plain(Gateway.createPoll)]),
         Route("/polls/{id}/open/", [.post: .poll(Gateway.openPoll)]),
@@ -23,7 +23,7 @@ enum Routes {
         Route("/polls/{id}/ballots/", [.get: .poll(Gateway.exportBallots)]),
         Route("/polls/{id}/audit/", [.get: .poll(Gateway.auditPoll)]),
         Route("/join/{code}", [.get: .code(Gateway.joinPoll)]),
-        Route("/ws/echo/", [.get: .plain(Gateway.openEcho)]),
+        Route("/ws/echo/", of: .live, [.get: .plain(Gateway.openEcho)]),
         Route("/", [.get: .plain(Gateway.sendPage)]),
         Route("/p/{id}", [.get: .poll(Gateway.sendPollPage)]),
         Route("/page.js", [.get: .plain(Gateway.sendScript)]),

@@ -9,15 +9,15 @@ package final class Ledgers: Sendable {
     private let statistics: LedgerStatistics
 
     /// As `Ledger.init`; the bound of waiting ballots is for all together.
-    /// - Parameter stores: at least one; each is used by its ledger's thread alone.
+    /// - Parameter stores: each is used by its ledger's thread alone; none where the process takes no
+    ///   ballots.
     package convenience init(
         settings: LedgerSettings, stores: [any LedgerStore], log: Log,
         settled: @escaping @Sendable ([SettledBallot]) -> Void,
         happened: @escaping @Sendable (PollEvent) -> Void
     ) {
-        precondition(!stores.isEmpty, "a ballot needs a ledger")
         var share = settings
-        share.waitingBallots = max(1, settings.waitingBallots / stores.count)
+        share.waitingBallots = max(1, settings.waitingBallots / max(1, stores.count))
         let statistics = LedgerStatistics()
         let ledgers = stores.enumerated().map { index, store in
             let subject =
@@ -40,6 +40,7 @@ package final class Ledgers: Sendable {
 
     /// As `Ledger.enqueue`.
     package func enqueue(_ ballot: Ballot) -> Bool {
+        if ledgers.isEmpty { return false }
         let count = Int64(ledgers.count)
         return ledgers[Int(ballot.pollID.rawValue % count)].enqueue(ballot)
     }

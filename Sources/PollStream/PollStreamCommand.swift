@@ -91,6 +91,8 @@ struct ServeOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: Setting.named("retain").argumentHelp) var retain: String?
     @Option(parsing: .unconditional, help: Setting.named("loops").argumentHelp) var loops: String?
     @Option(parsing: .unconditional, help: Setting.named("tick").argumentHelp) var tick: String?
+    @Option(parsing: .unconditional, help: Setting.named("services").argumentHelp) var services:
+        String?
     @Option(parsing: .unconditional, help: Setting.named("fan-out").argumentHelp) var fanOut:
         String?
     @Option(parsing: .unconditional, help: Setting.named("voter-names").argumentHelp)
@@ -141,7 +143,8 @@ struct ServeOptions: ParsableArguments {
             "ops-listen": opsListen, "database": database, "migrate": migrate,
             "redis": redis, "ledger-connections": ledgerConnections, "retain": retain,
             "proxy-protocol": proxyProtocol, "loops": loops,
-            "tick": tick, "fan-out": fanOut, "voter-names": voterNames, "public-url": publicURL,
+            "tick": tick, "fan-out": fanOut, "services": services, "voter-names": voterNames,
+            "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,
             "rate-handshakes": rateHandshakes, "log-level": logLevel, "log-format": logFormat,

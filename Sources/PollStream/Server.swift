@@ -64,8 +64,9 @@ final class Server {
         retention = configuration.retainMilliseconds.map { [storage, log] in
             Retention(store: storage.retention, after: Int64($0), log: log)
         }
+        let takesVotes = configuration.gateway.services.contains(.votes)
         ledgers = Ledgers(
-            settings: configuration.ledger, stores: storage.ledgers, log: log,
+            settings: configuration.ledger, stores: takesVotes ? storage.ledgers : [], log: log,
             settled: { [switchboard] in switchboard.deliver($0) }, happened: happened)
         catalogue = Catalogue(
             settings: configuration.catalogue, store: storage.catalogue, exports: storage.exports,

@@ -81,7 +81,7 @@ struct Setting: Sendable {
             configuration.database = try Value.database(value)
         },
         single(
-            "redis", "redis://…|unix://…", standard: "none",
+            "redis", "redis://…|unix://…|off", standard: "off",
             "Where gateways on one database tell one another what they committed.", isSecret: true
         ) { (configuration, value) throws(BadValue) in
             configuration.relay = value == "off" ? nil : try Value.redis(value)
@@ -116,6 +116,12 @@ struct Setting: Sendable {
             // Above ten seconds nobody would call it live.
             guard milliseconds <= 10_000 else { throw BadValue("is out of range; give 1ms to 10s") }
             configuration.loop.tickNanoseconds = UInt64(milliseconds) * 1_000_000
+        },
+        single(
+            "services", "NAME,…", standard: "polls,votes,live",
+            "What this process serves of the API; paths of the others are answered 404."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.services = try Value.services(value)
         },
         single(
             "fan-out", "auto|send|uring", standard: "auto",
@@ -157,13 +163,13 @@ struct Setting: Sendable {
             }
             if isFirst { configuration.loop.trustedProxies = [] }
             configuration.loop.trustedProxies.append(network)
+            configuration.gateway.trustedProxies = configuration.loop.trustedProxies
         },
         repeatable(
             "allowed-origin", "ORIGIN", standard: "see README",
             "Where browsers may come from, for HTTP with credentials and for WebSockets."
         ) { (configuration, value, isFirst) throws(BadValue) in
             let earlier = isFirst ? [] : configuration.gateway.allowedOrigins ?? []
-            configuration.gateway.trustedProxies = configuration.loop.trustedProxies
             configuration.gateway.allowedOrigins = earlier + [try Value.origin(value)]
         },
         single(

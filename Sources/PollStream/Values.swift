@@ -1,3 +1,4 @@
+import Gateway
 import Relay
 
 // How values are written on the command line and in the environment. Each reader throws what to
@@ -51,6 +52,15 @@ enum Value {
         throw BadValue(
             "is not a database; write it like sqlite:pollstream.db or "
                 + "postgres://USER@HOST/DATABASE")
+    }
+
+    /// Names between commas; at least one.
+    static func services(_ text: String) throws(BadValue) -> Set<Service> {
+        var services: Set<Service> = []
+        for name in text.split(separator: ",", omittingEmptySubsequences: false) {
+            services.insert(try choice(String(name), of: Service.self))
+        }
+        return services
     }
 
     static func redis(_ url: String) throws(BadValue) -> RelaySettings {
