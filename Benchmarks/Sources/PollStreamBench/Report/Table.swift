@@ -17,7 +17,7 @@ extension Report {
             lines += ["", load] + table(of: runs.filter { $0.load == load })
         }
         if !ratios.isEmpty {
-            lines += ["", "gateway / limit, pair by pair"]
+            lines += ["", "ratios, pair by pair"]
             lines += ratios.map(\.text)
         }
         if !notes.isEmpty {
