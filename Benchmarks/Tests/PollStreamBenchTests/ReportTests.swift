@@ -31,6 +31,32 @@ struct ReportTests {
         #expect(report.problems.count == 1)
     }
 
+    @Test func `an HTML report holds its plots and its figures, and nothing of it is markup`() {
+        var report = Report(scenario: "<test>", placement: "a & b")
+        var slow = run("gateway", 3)
+        var latencies = Distribution()
+        for value in 1...10_000 { latencies.record(UInt64(value) * 1000) }
+        slow.add("vote to screen", latencies)
+        slow.series = [
+            Series(
+                name: "CPU", unit: "%",
+                points: [.init(seconds: 0, value: 5), .init(seconds: 1, value: 50)])
+        ]
+        report.add(slow)
+        let html = report.html
+        #expect(html.contains("vote to screen, by percentile, ms"))
+        #expect(html.contains("CPU, over time, %"))
+        #expect(html.components(separatedBy: "<polyline").count == 3)
+        #expect(
+            !html.contains("<test>") && html.contains("&lt;test&gt;") && html.contains("a &amp; b"))
+        #expect(!html.contains("http"), "nothing comes from elsewhere")
+        // A percentile that too few values tell is not drawn.
+        #expect(slow.curves[0].points.last?.percentile == 99.99)
+        var few = Distribution()
+        few.record(1000)
+        #expect(few.curve("few").points.allSatisfy { $0.percentile == 0 })
+    }
+
     @Test(arguments: [
         ("http://127.0.0.1:8080", "127.0.0.1:8080"), ("127.0.0.1:80", "127.0.0.1:80"),
         ("http://10.1.2.3:65535/", "10.1.2.3:65535"),

@@ -38,6 +38,31 @@ struct Distribution {
             maxMilliseconds: milliseconds(histogram.max))
     }
 
+    /// For a plot: a point at each percentile that the number of values can tell.
+    struct Curve: Encodable {
+        struct Point: Encodable {
+            let percentile: Double
+            let milliseconds: Double
+        }
+
+        let name: String
+        let points: [Point]
+    }
+
+    func curve(_ name: String) -> Curve {
+        let percentiles =
+            stride(from: 0, through: 95, by: 5).map(Double.init)
+            + [97, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99]
+        let told = percentiles.filter { (1 - $0 / 100) * Double(count) >= 1 }
+        return Curve(
+            name: name,
+            points: told.map {
+                .init(
+                    percentile: $0,
+                    milliseconds: milliseconds(histogram.valueAtPercentile($0)))
+            })
+    }
+
     struct Summary: Encodable, Equatable {
         let count: UInt64
         let p50Milliseconds: Double

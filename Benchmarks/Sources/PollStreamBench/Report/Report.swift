@@ -14,6 +14,19 @@ struct Figure: Encodable {
     }
 }
 
+/// One number over time.
+struct Series: Encodable {
+    struct Point: Encodable {
+        /// Since the measurement began.
+        let seconds: Double
+        let value: Double
+    }
+
+    let name: String
+    let unit: String
+    var points: [Point] = []
+}
+
 /// What one server did in one go.
 struct Run: Encodable {
     /// The server: `gateway`, `limit`, or the target's address.
@@ -23,6 +36,9 @@ struct Run: Encodable {
     var figures: [Figure] = []
     /// By name, in milliseconds; also in `figures`, for the table.
     var latencies: [String: Distribution.Summary] = [:]
+    /// For plots.
+    var curves: [Distribution.Curve] = []
+    var series: [Series] = []
     /// Things that had to arrive, and those that did.
     var expected: UInt64 = 0
     var received: UInt64 = 0
@@ -40,6 +56,7 @@ struct Run: Encodable {
     mutating func add(_ name: String, _ distribution: Distribution) {
         guard let summary = distribution.summary else { return }
         latencies[name] = summary
+        curves.append(distribution.curve(name))
         figures += summary.figures(of: name)
     }
 

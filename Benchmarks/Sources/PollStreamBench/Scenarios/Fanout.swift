@@ -125,6 +125,7 @@ struct Fanout: ParsableCommand {
         run.add("client CPU per delivery", measured.clientSeconds / deliveries * 1e6, "µs")
         run.add("deliveries per second", deliveries / measured.wallSeconds, "1/s")
         run.add("until the last has it", measured.last)
+        run.series.append(measured.overTime)
         run.add("until each has it", measured.each)
         run.add("bytes per tally frame", Double(sizes.tally), "B")
         run.add("other messages meanwhile", Double(measured.others), "")
@@ -153,6 +154,7 @@ struct Fanout: ParsableCommand {
         var others: UInt64 = 0
         var last = Distribution()
         var each = Distribution()
+        var overTime = Series(name: "until the last has it", unit: "ms")
         var serverSeconds: Double?
         var clientSeconds = 0.0
         var wallSeconds = 0.0
@@ -183,6 +185,10 @@ struct Fanout: ParsableCommand {
             done.others += round.other_count
             if round.last_ns > 0 {
                 done.last.record(round.last_ns - round.started_ns)
+                done.overTime.points.append(
+                    .init(
+                        seconds: Double(round.started_ns - begun) / 1e9,
+                        value: Double(round.last_ns - round.started_ns) / 1e6))
             }
             done.failure = failure
             if failure != nil { break }

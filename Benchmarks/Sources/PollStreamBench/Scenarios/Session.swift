@@ -41,6 +41,9 @@ final class Session {
         if let path = shared.json {
             try session.report.writeJSON(to: path)
         }
+        if let path = shared.html {
+            try session.report.writeHTML(to: path)
+        }
         if session.report.wasInterrupted { throw ExitCode(130) }
         if !session.report.problems.isEmpty { throw ExitCode(1) }
     }

@@ -40,6 +40,10 @@ struct SharedOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Also write the report there.", valueName: "file"))
     var json: String?
 
+    @Option(
+        help: ArgumentHelp("Also write the report there, with plots.", valueName: "file"))
+    var html: String?
+
     @Flag(help: "Show the progress line though standard error is no terminal.")
     var progress = false
 

@@ -55,7 +55,7 @@ struct StormLoad {
         let (serverBefore, clientBefore) = (server.cpuSeconds, ld_process_cpu_ns(getpid()))
         let memoryBefore = server.anonymousBytes
         let begun = ld_now_ns()
-        let memoryMost = try run(
+        let watched = try run(
             subscribers, voters, seconds: seconds, "storm", server, session)
         let elapsed = Double(ld_now_ns() - begun) / 1e9
         let clientSeconds = Double(ld_process_cpu_ns(getpid()) - clientBefore) / 1e9
@@ -72,6 +72,7 @@ struct StormLoad {
         run.expected = UInt64(pairs.receipts) * UInt64(viewers)
         run.received = run.expected - pairs.missing
         run.add("vote to screen", pairs.times)
+        run.series = [watched.answers, watched.cpu]
         run.add("votes answered per second", Double(pairs.receipts) / elapsed, "1/s")
         run.add("tallies per second and viewer", framesPerSecond, "1/s")
         run.add("deliveries per second", framesPerSecond * Double(viewers), "1/s")
@@ -79,7 +80,7 @@ struct StormLoad {
             run.add("server CPU", (to - from) / elapsed * 100, "%")
         }
         run.add("client CPU", clientSeconds / elapsed * 100, "%")
-        if let memoryBefore, let memoryAfter, let memoryMost {
+        if let memoryBefore, let memoryAfter, let memoryMost = watched.memory {
             run.add("server memory, first", memoryBefore / 1e6, "MB")
             run.add("server memory, most", memoryMost / 1e6, "MB")
             run.add("server memory, last", memoryAfter / 1e6, "MB")
@@ -88,23 +89,38 @@ struct StormLoad {
         return (run, pairs.times)
     }
 
-    /// In short pieces, for the progress line. Returns the most memory that was seen.
+    private struct Watched {
+        /// The most memory that was seen.
+        var memory: Double?
+        var answers = Series(name: "votes answered per second", unit: "1/s")
+        var cpu = Series(name: "server CPU", unit: "%")
+    }
+
+    /// In short pieces, for the progress line and for what is shown over time.
     @discardableResult
     private func run(
         _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, seconds: Double,
         _ what: String, _ server: Server, _ session: Session
-    ) throws -> Double? {
-        let until = ld_now_ns() + nanoseconds(seconds)
-        var most = server.anonymousBytes
+    ) throws -> Watched {
+        let begun = ld_now_ns()
+        let until = begun + nanoseconds(seconds)
+        var watched = Watched(memory: server.anonymousBytes)
         while case let now = ld_now_ns(), now < until {
             let counts = voters.counts
             session.progress.show(
                 "\(what): \(counts.cast_count) cast, \(counts.answer_count) answered")
+            let cpuBefore = server.cpuSeconds
             try ScreenTimes.run(
                 subscribers, voters, seconds: min(Double(until - now) / 1e9, 0.25))
-            most = server.anonymousBytes.map { max($0, most ?? 0) }
+            watched.memory = server.anonymousBytes.map { max($0, watched.memory ?? 0) }
+            let (at, took) = (Double(ld_now_ns() - begun) / 1e9, Double(ld_now_ns() - now) / 1e9)
+            let answers = Double(voters.counts.answer_count - counts.answer_count)
+            watched.answers.points.append(.init(seconds: at, value: answers / took))
+            if let cpuBefore, let cpu = server.cpuSeconds {
+                watched.cpu.points.append(.init(seconds: at, value: (cpu - cpuBefore) / took * 100))
+            }
         }
-        return most
+        return watched
     }
 
     /// No more votes; until all are answered and on every screen, for up to ten seconds.
