@@ -2,7 +2,7 @@ package import Reactor
 
 /// What the front door needs to know; PROTOCOL's defaults.
 package struct GatewaySettings: Sendable {
-    package var services = Set(Service.allCases)
+    package var services = Service.allCases
     package var acceptsVoterNames = true
     /// Origins that browsers may come from, exact; nil: any over HTTP without credentials, and for
     /// handshakes the same origin or none.

@@ -55,12 +55,12 @@ enum Value {
     }
 
     /// Names between commas; at least one.
-    static func services(_ text: String) throws(BadValue) -> Set<Service> {
-        var services: Set<Service> = []
+    static func services(_ text: String) throws(BadValue) -> [Service] {
+        var named: [Service] = []
         for name in text.split(separator: ",", omittingEmptySubsequences: false) {
-            services.insert(try choice(String(name), of: Service.self))
+            named.append(try choice(String(name), of: Service.self))
         }
-        return services
+        return Service.allCases.filter(named.contains)
     }
 
     static func redis(_ url: String) throws(BadValue) -> RelaySettings {
