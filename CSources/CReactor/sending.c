@@ -93,6 +93,17 @@ int ps_connection_subscription_count(ps_loop *loop, ps_connection_id id) {
     return connection ? connection->subscription_count : PS_GONE;
 }
 
+int64_t ps_connection_unsent(ps_loop *loop, ps_connection_id id, uint32_t enough) {
+    ps_connection *connection = ps_connection_find(loop, id);
+    if (!connection) {
+        return PS_GONE;
+    }
+    if (ps_outbox_waiting(connection) > enough && !(connection->flags & PS_FLAG_BLOCKED)) {
+        ps_connection_flush(loop, connection);
+    }
+    return ps_outbox_waiting(connection);
+}
+
 int ps_connection_peer(ps_loop *loop, ps_connection_id id, uint8_t address[16]) {
     const ps_connection *connection = ps_connection_find(loop, id);
     if (!connection) {

@@ -26,6 +26,7 @@ package final class Gateway {
     // The live half.
     var boards: BoardTable
     var sockets = LiveSockets()
+    var owedSnapshots: [ConnectionID: [OwedSnapshots]] = [:]
     var pendingSubscriptions: [ConnectionID: [PendingSubscription]] = [:]
     var knownBallots: KnownBallots
     var ballotIDs = BallotIDs()
@@ -63,6 +64,7 @@ package final class Gateway {
         // Topics and frames go before the loop that they belong to, also those that answers which
         // never came hold.
         waiting = WaitingTable()
+        owedSnapshots = [:]
         boards = BoardTable(settings: settings)
         retiredTopics = RetiredTopics()
     }
@@ -125,6 +127,7 @@ extension Gateway: LoopHandler {
 
     package func loop(_ loop: Loop, closed connection: ConnectionID) {
         pendingSubscriptions[connection] = nil
+        forgetOwedSnapshots(of: connection) { _ in true }
         sockets.remove(connection)
         forgetStream(connection)
     }
@@ -144,6 +147,7 @@ extension Gateway: LoopHandler {
         lastTickNanoseconds = nowNanoseconds
         visitWatchedBoards(elapsedNanoseconds: elapsed)
         refreshBoards(at: nowNanoseconds)
+        payOwedSnapshots()
         retiredTopics.removeExpired(at: nowNanoseconds)
         drainStep(at: nowNanoseconds)
     }

@@ -28,6 +28,8 @@ package struct GatewaySettings: Sendable {
     /// Unanswered ballots and subscriptions of one WebSocket.
     package var unansweredMessageCount = 1_024
     package var subscriptionCount = 128
+    /// Unsent answers of one connection; past it the reactor closes it.
+    package var outboxBytes: UInt32 = 256 << 10
     package var ratePolls: Rate?
     package var rateVotes: Rate?
     package var rateMessages: Rate?

@@ -48,6 +48,7 @@ extension Gateway {
     /// Takes effect also on what is still loading.
     func unsubscribe(_ connection: ConnectionID, from ids: [PollID]) {
         for pending in pendingSubscriptions[connection] ?? [] { pending.wanted.subtract(ids) }
+        forgetOwedSnapshots(of: connection, where: ids.contains)
         for id in ids {
             guard let board = boards.board(id) else { continue }
             for audience in Audience.allCases {
@@ -114,11 +115,7 @@ extension Gateway {
         guard hasRoom(connection, for: found.map(\.id)) else {
             return sendError(.tooManySubscriptions, to: connection, subscription.reference)
         }
-        for board in found {
-            attach(
-                connection, to: board, hostKeyHash: hostKeyHash, since: subscription.since,
-                reference: subscription.reference)
-        }
+        attach(connection, to: found, for: subscription)
     }
 
     /// Whether the polls among `ids` that are new to it fit, beside what it is about to get.

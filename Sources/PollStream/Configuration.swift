@@ -74,6 +74,7 @@ struct Configuration {
         }
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
+        gateway.outboxBytes = loop.outboxBytes
         if relay != nil, case .sqlite = database {
             throw ConfigurationProblems(
                 problems: [

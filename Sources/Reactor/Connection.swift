@@ -149,6 +149,12 @@ extension Loop {
         return count < 0 ? nil : Int(count)
     }
 
+    /// Whether what waits to be sent to it is at most `bytes`; nil where it is gone.
+    package func hasUnsent(atMost bytes: UInt32, to connection: ConnectionID) -> Bool? {
+        let unsent = ps_connection_unsent(handle, connection.rawValue, bytes)
+        return unsent < 0 ? nil : unsent <= Int64(bytes)
+    }
+
     package func peer(of connection: ConnectionID) -> PeerAddress? {
         var bytes:
             (

@@ -265,6 +265,10 @@ int ps_connection_kind_of(ps_loop *loop, ps_connection_id id);
 /* Topics this connection is subscribed to; PS_GONE. */
 int ps_connection_subscription_count(ps_loop *loop, ps_connection_id id);
 
+/* Bytes that wait to be sent, below outbox_bytes; PS_GONE. Sends first what waits for the turn's end
+ * where it is more than `enough`. */
+int64_t ps_connection_unsent(ps_loop *loop, ps_connection_id id, uint32_t enough);
+
 /* Copies the peer's address (16 bytes, IPv4 mapped). Returns PS_OK or PS_GONE. */
 int ps_connection_peer(ps_loop *loop, ps_connection_id id, uint8_t address[16]);
 
