@@ -44,6 +44,9 @@ let package = Package(
             name: "CLibuv", path: "CSources/CLibuv", pkgConfig: "libuv",
             providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(
+            name: "CZlib", path: "CSources/CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
             name: "CSQLite", path: "CSources/CSQLite", pkgConfig: "sqlite3",
             providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
@@ -59,7 +62,7 @@ let package = Package(
         // Our own C.
         .target(name: "CWire", path: "CSources/CWire", cSettings: cSettings),
         .target(
-            name: "CReactor", dependencies: ["CWire", "CLibuv"], path: "CSources/CReactor",
+            name: "CReactor", dependencies: ["CWire", "CLibuv", "CZlib"], path: "CSources/CReactor",
             cSettings: cSettings, linkerSettings: [.linkedLibrary("uv")]),
 
         // The rooms. Gateway, Ledger, Catalogue and Relay never import each other.
@@ -92,7 +95,7 @@ let package = Package(
         tests(of: "Polls"),
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
-        tests(of: "Reactor"),
+        tests(of: "Reactor", ["CZlib"]),
         tests(of: "CWire"),
         tests(of: "JSON"),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),

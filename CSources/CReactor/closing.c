@@ -37,6 +37,9 @@ static void close_descriptor(ps_loop *loop, ps_connection *connection) {
     ps_connection_mark(loop, connection);
     ps_counter_add(ps_connection_gauge(loop, connection->kind), UINT64_MAX); /* one less */
     PS_COUNT(loop, closed, 1);
+    if (connection->flags & PS_FLAG_DEFLATES) {
+        PS_COUNT(loop, deflating_connections, UINT64_MAX); /* one less */
+    }
     if (!(connection->flags & PS_FLAG_OPS)) {
         ps_budget_give(loop->settings.budget);
     }

@@ -29,6 +29,7 @@ enum ps_connection_flags {
     PS_FLAG_ANSWER_1_0 = 1 << 10,
     PS_FLAG_ANSWER_CLOSE = 1 << 11,
     PS_FLAG_PROXY = 1 << 12,        /* the first bytes may be, or have to be, a PROXY header */
+    PS_FLAG_DEFLATES = 1 << 13,     /* WebSocket: permessage-deflate was agreed on */
 };
 
 enum {

@@ -19,8 +19,8 @@ static uint16_t viewers_behind(const ps_topic *topic, const struct ps_entry *ent
 size_t ps_fanout_owed(
     ps_topic *topic, uint32_t position, struct ps_due out[PS_LANE_COUNT]) {
     const struct ps_entry *entry = &topic->entries[position];
-    struct ps_due tally = {topic, topic->tally, position, PS_LANE_TALLY};
     bool owes_tally = topic->tally && tallies_behind(topic, entry) > 0;
+    struct ps_due tally = {topic, topic->tally, position, PS_LANE_TALLY};
     size_t count = 0;
     if (owes_tally && !topic->tally_is_later) {
         out[count++] = tally;
@@ -35,6 +35,9 @@ size_t ps_fanout_owed(
     }
     if (viewers_behind(topic, entry) > 0) {
         out[count++] = (struct ps_due){topic, topic->viewers, position, PS_LANE_VIEWERS};
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i].frame = ps_frame_form(out[i].frame, entry->deflates);
     }
     return count;
 }

@@ -169,6 +169,7 @@ void ps_loop_destroy(ps_loop *loop) {
     ps_slots_destroy(loop);
     ps_outbox_destroy_spares(loop);
     ps_sweeps_destroy(&loop->sweeps);
+    ps_deflate_destroy(loop->codec);
     if (loop->reserve_fd >= 0) {
         close(loop->reserve_fd);
     }
@@ -223,6 +224,18 @@ int ps_loop_fail(ps_loop *loop, const char *what, int error) {
 
 const char *ps_loop_error_text(const ps_loop *loop) {
     return loop->error;
+}
+
+bool ps_loop_deflate(ps_loop *loop, const uint8_t *bytes, size_t count, ps_bytes *out) {
+    ps_bytes deflated;
+    if (!ps_deflate_message(loop->codec, bytes, count, &deflated)) {
+        return false;
+    }
+    PS_COUNT(loop, messages_deflated, 1);
+    PS_COUNT(loop, bytes_before_deflate, count);
+    PS_COUNT(loop, bytes_after_deflate, deflated.count);
+    *out = deflated;
+    return true;
 }
 
 const char *ps_loop_date(ps_loop *loop) {

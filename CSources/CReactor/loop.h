@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "deadline.h"
+#include "deflate.h"
 #include "sweep.h"
 
 enum {
@@ -77,6 +78,8 @@ struct ps_loop {
     ps_outbox *spare_outboxes;
     uint32_t spare_outbox_count;
 
+    ps_deflate *codec; /* of all connections; NULL until one agrees on permessage-deflate */
+
     uint8_t *read_buffer;
     ps_http_head head; /* of the request being looked at */
     int64_t date_unix_s;
@@ -117,6 +120,10 @@ void ps_loop_enter(ps_loop *loop);
 
 /* Stores "what: strerror(error)" for ps_loop_error_text; returns PS_SYSTEM. */
 int ps_loop_fail(ps_loop *loop, const char *what, int error);
+
+/* Compresses a message, and counts. `*out` is valid until the next call. Returns false, and leaves
+ * `*out` alone, where that is of no use. */
+bool ps_loop_deflate(ps_loop *loop, const uint8_t *bytes, size_t count, ps_bytes *out);
 
 /* "Date: …\r\n" of this second. */
 const char *ps_loop_date(ps_loop *loop);

@@ -7,10 +7,21 @@
 
 struct ps_frame {
     ps_loop *loop;
+    ps_frame *deflated; /* the same, compressed; NULL where nobody takes it so, or it is no shorter */
     uint32_t references;
     uint32_t count;
     uint8_t bytes[];
 };
+
+/* The form in which a connection takes it. */
+static inline ps_frame *ps_frame_form(ps_frame *frame, bool deflates) {
+    return deflates && frame->deflated ? frame->deflated : frame;
+}
+
+/* Whether a message of this size is to leave compressed, where its connection takes it so. */
+static inline bool ps_frame_is_worth_deflating(const ps_loop *loop, size_t count) {
+    return count > loop->settings.compress_above;
+}
 
 struct ps_segment {
     ps_frame *frame; /* NULL: the outbox's own bytes, in order */

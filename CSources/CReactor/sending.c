@@ -39,15 +39,19 @@ static int send_message(
     if (connection->kind == PS_KIND_STREAM) {
         return ps_stream_append(loop, connection, bytes, count) ? PS_OK : PS_GONE;
     }
+    ps_bytes payload = {bytes, count};
+    bool compressed = connection->flags & PS_FLAG_DEFLATES
+        && ps_frame_is_worth_deflating(loop, count)
+        && ps_loop_deflate(loop, bytes, count, &payload);
     uint8_t header[PS_WS_SERVER_HEADER_BYTES_MAX];
-    size_t header_count = ps_ws_write_header(header, opcode, false, count);
-    uint8_t *out = ps_outbox_extend(loop, connection, header_count + count);
+    size_t header_count = ps_ws_write_header(header, opcode, compressed, payload.count);
+    uint8_t *out = ps_outbox_extend(loop, connection, header_count + payload.count);
     if (!out) {
         return PS_GONE;
     }
     memcpy(out, header, header_count);
-    if (count > 0) {
-        memcpy(out + header_count, bytes, count);
+    if (payload.count > 0) {
+        memcpy(out + header_count, payload.start, payload.count);
     }
     return PS_OK;
 }
@@ -71,6 +75,7 @@ int ps_connection_send_frame(ps_loop *loop, ps_connection_id id, ps_frame *frame
     if (connection->kind == PS_KIND_STREAM && !ps_stream_is_raw(connection)) {
         return PS_WRONG_STATE;
     }
+    frame = ps_frame_form(frame, connection->flags & PS_FLAG_DEFLATES);
     return ps_outbox_append_frame(loop, connection, frame, 0) ? PS_OK : PS_GONE;
 }
 

@@ -129,16 +129,17 @@ void ps_sweep_cancel(ps_topic *topic) {
 
 /* The combinations of frames that entries of one topic can be owed at one moment. */
 struct messages {
-    struct ps_sweep_message of[2 * 3 * 2];
+    struct ps_sweep_message of[2 * 3 * 2 * 2];
 };
 
-/* Which combination: tally or not, no state, transition or snapshot, viewers or not. */
+/* Which combination: tally or not, no state, transition or snapshot, viewers or not; plain or
+ * compressed. */
 static size_t combination(const ps_topic *topic, const struct ps_entry *entry) {
     uint16_t states = (uint16_t)(topic->newest.state - entry->seen.state);
     size_t tally = entry->seen.tally != topic->newest.tally;
     size_t state = states > 2 ? 2 : states;
     size_t viewers = entry->seen.viewers != topic->newest.viewers;
-    return tally + 2 * state + 6 * viewers;
+    return tally + 2 * state + 6 * viewers + 12 * entry->deflates;
 }
 
 static const struct ps_sweep_message *message_for(

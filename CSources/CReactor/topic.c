@@ -149,7 +149,10 @@ int ps_topic_subscribe(ps_topic *topic, ps_connection_id id) {
         return PS_FULL;
     }
     topic->entries[topic->count++] = (struct ps_entry){
-        .fd = ps_connection_fd(connection), .slot = connection->slot, .seen = topic->newest};
+        .fd = ps_connection_fd(connection),
+        .slot = connection->slot,
+        .deflates = (connection->flags & PS_FLAG_DEFLATES) != 0,
+        .seen = topic->newest};
     ps_connection_mark(loop, connection);
     PS_COUNT(loop, subscriptions, 1);
     return 1;

@@ -19,7 +19,8 @@ union ps_revision {
 
 struct ps_entry {
     int32_t fd;
-    uint32_t slot;
+    uint32_t slot : 31;
+    uint32_t deflates : 1; /* takes frames in their compressed form */
     union ps_revision seen;
 };
 

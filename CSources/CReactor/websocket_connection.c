@@ -10,6 +10,23 @@ enum {
     FRAME_BYTES_MAX = 1 << 30, /* whatever the limits say: sizes in an inbox are 32 bits */
 };
 
+/* What follows "Sec-WebSocket-Extensions: "; NULL where nothing is agreed on. Both sides forget each
+ * message: a context takes 260 KB, and then each connection would need a stream of its own. */
+static const char *agree_on_deflate(ps_loop *loop) {
+    bool names_window = false;
+    if (loop->settings.compress_above == UINT32_MAX
+        || !ps_ws_offers_deflate(&loop->head, &names_window)) {
+        return NULL;
+    }
+    loop->codec = loop->codec ? loop->codec : ps_deflate_create();
+    return !loop->codec ? NULL
+        : names_window
+        ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+          "client_no_context_takeover; server_max_window_bits=9\r\n"
+        : "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+          "client_no_context_takeover\r\n";
+}
+
 int ps_connection_upgrade(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, ps_bytes fields) {
     ps_connection *connection = ps_connection_find(loop, id);
@@ -38,9 +55,16 @@ int ps_connection_upgrade(
     ps_connection_start_pings(loop, connection);
     ps_connection_shrink_send_buffer(loop, connection);
     PS_COUNT(loop, handshakes, 1);
+    const char *extensions = agree_on_deflate(loop);
+    if (extensions) {
+        connection->flags |= PS_FLAG_DEFLATES;
+        PS_COUNT(loop, deflating_connections, 1);
+    }
     bool appended = ps_outbox_append(loop, connection, text, sizeof text - 1)
         && ps_outbox_append(loop, connection, accept, sizeof accept)
         && ps_outbox_append(loop, connection, "\r\n", 2)
+        && (!extensions
+            || ps_outbox_append(loop, connection, extensions, strlen(extensions)))
         && ps_outbox_append(loop, connection, fields.start, fields.count)
         && ps_outbox_append(loop, connection, "\r\n", 2);
     return appended ? PS_OK : PS_GONE;
@@ -156,16 +180,35 @@ static bool append_assembly(struct ps_rare *rare, const uint8_t *bytes, size_t c
     return true;
 }
 
+/* Expands a compressed message. Returns 0, or the close code. */
+static uint16_t inflate_message(ps_loop *loop, uint8_t opcode, ps_bytes *payload) {
+    uint16_t violation = ps_inflate_message(
+        loop->codec, payload->start, payload->count, (size_t)loop->settings.websocket.message_bytes,
+        payload);
+    if (violation == 0 && opcode == PS_WS_TEXT
+        && !ps_utf8_valid(payload->start, payload->count)) {
+        violation = 1007;
+    }
+    PS_COUNT(loop, messages_inflated, violation == 0);
+    return violation;
+}
+
+/* Takes a whole message. Calls: on_message. */
 static void deliver(
-    ps_loop *loop, ps_connection *connection, uint8_t opcode, const uint8_t *bytes,
-    size_t count) {
+    ps_loop *loop, ps_connection *connection, const ps_ws_message *message, ps_bytes payload) {
     if (connection->state != PS_STATE_OPEN) {
         return; /* our Close is on its way: nobody listens */
     }
+    if (message->compressed) {
+        uint16_t violation = inflate_message(loop, message->opcode, &payload);
+        if (violation != 0) {
+            violate(loop, connection, violation);
+            return;
+        }
+    }
     PS_COUNT(loop, messages, 1);
     loop->callbacks.on_message(
-        loop->context, ps_connection_id_of(connection), opcode, (ps_bytes){bytes, count},
-        loop->unix_ms);
+        loop->context, ps_connection_id_of(connection), message->opcode, payload, loop->unix_ms);
 }
 
 /* A frame of a message in several, or the last of one. */
@@ -186,7 +229,7 @@ static void assemble(
     rare->ws.message = (ps_ws_message){0};
     rare->ws.assembly = NULL;
     rare->ws.assembly_count = rare->ws.assembly_capacity = 0;
-    deliver(loop, connection, message->opcode, assembly, assembly_count);
+    deliver(loop, connection, message, (ps_bytes){assembly, assembly_count});
     free(assembly);
 }
 
@@ -222,7 +265,7 @@ static size_t take_data(
         return count;
     }
     if (complete && !continues) {
-        deliver(loop, connection, message.opcode, payload, payload_bytes);
+        deliver(loop, connection, &message, (ps_bytes){payload, payload_bytes});
     } else {
         assemble(loop, connection, &message, complete, payload, payload_bytes);
     }
@@ -231,7 +274,8 @@ static size_t take_data(
 
 size_t ps_ws_take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t count) {
     ps_ws_header header;
-    switch (ps_ws_parse_header(&header, bytes, count, false)) {
+    bool allows_compressed = connection->flags & PS_FLAG_DEFLATES;
+    switch (ps_ws_parse_header(&header, bytes, count, allows_compressed)) {
     case PS_PARTIAL:
         return 0;
     case PS_MALFORMED:

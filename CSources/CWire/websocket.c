@@ -117,6 +117,16 @@ size_t ps_ws_write_header(uint8_t *out, uint8_t opcode, bool compressed, uint64_
     return 2 + size;
 }
 
+size_t ps_ws_read_server_header(const uint8_t *bytes, uint8_t *opcode, size_t *payload_bytes) {
+    size_t size = bytes[1] < LENGTH_IN_2 ? 0 : bytes[1] == LENGTH_IN_2 ? 2 : 8;
+    *opcode = bytes[0] & OPCODE;
+    *payload_bytes = size == 0 ? bytes[1] : 0;
+    for (size_t i = 0; i < size; i++) {
+        *payload_bytes = *payload_bytes << 8 | bytes[2 + i];
+    }
+    return 2 + size;
+}
+
 uint16_t ps_ws_message_begin_frame(
     ps_ws_message *message, const ps_ws_header *header, const ps_ws_limits *limits) {
     bool continues = header->opcode == PS_WS_CONTINUATION;

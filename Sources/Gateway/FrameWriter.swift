@@ -41,7 +41,12 @@ struct FrameWriter {
 
     func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { bytes.withUnsafeBytes(body) }
 
-    func frame(on loop: Loop) -> Frame { Frame(raw: bytes, on: loop) }
+    func frame(on loop: Loop) -> Frame {
+        switch encoding {
+        case .webSocket: Frame(messages: bytes, on: loop)
+        case .eventStream: Frame(raw: bytes, on: loop)
+        }
+    }
 
     /// Server-Sent Events (HTML §9.2.5). JSON as we write it has no line break.
     private mutating func appendEvent(_ event: StaticString, _ revision: Int64?) {

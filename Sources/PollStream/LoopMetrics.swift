@@ -77,6 +77,21 @@ struct LoopMetrics: Sendable {
         text.gauge(
             "pollstream_loop_turn_longest_seconds", "The longest turn of a loop so far.",
             highest(\.longestTurnNanoseconds))
+        text.gauge(
+            "pollstream_deflating_connections", "WebSockets with permessage-deflate.",
+            Double(sum(\.currentDeflatingConnections)))
+        text.counter(
+            "pollstream_deflated_messages_total", "Messages compressed, each once for all.",
+            sum(\.messagesDeflated))
+        text.counter(
+            "pollstream_deflate_in_bytes_total", "Bytes of messages before they were compressed.",
+            sum(\.bytesBeforeDeflate))
+        text.counter(
+            "pollstream_deflate_out_bytes_total", "Bytes of messages that were compressed.",
+            sum(\.bytesAfterDeflate))
+        text.counter(
+            "pollstream_inflated_messages_total", "Compressed messages from clients.",
+            sum(\.messagesInflated))
         text.counter(
             "pollstream_slow_closes_total",
             "Connections closed because they took no byte for long.",

@@ -95,6 +95,10 @@ struct ServeOptions: ParsableArguments {
         String?
     @Option(parsing: .unconditional, help: Setting.named("fan-out").argumentHelp) var fanOut:
         String?
+    @Option(
+        name: .customLong("compress-above"), parsing: .unconditional,
+        help: Setting.named("compress-above").argumentHelp)
+    var compressAbove: String?
     @Option(parsing: .unconditional, help: Setting.named("voter-names").argumentHelp)
     var voterNames: String?
     @Option(
@@ -143,7 +147,8 @@ struct ServeOptions: ParsableArguments {
             "ops-listen": opsListen, "database": database, "migrate": migrate,
             "redis": redis, "ledger-connections": ledgerConnections, "retain": retain,
             "proxy-protocol": proxyProtocol, "loops": loops,
-            "tick": tick, "fan-out": fanOut, "services": services, "voter-names": voterNames,
+            "tick": tick, "fan-out": fanOut, "compress-above": compressAbove, "services": services,
+            "voter-names": voterNames,
             "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,

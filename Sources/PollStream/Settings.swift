@@ -130,6 +130,13 @@ struct Setting: Sendable {
             configuration.fanOut = try Value.choice(value, of: FanOut.self)
         },
         single(
+            "compress-above", "off|BYTES", standard: "1KiB",
+            "Larger WebSocket messages are compressed for who takes that (permessage-deflate)."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.loop.compressAboveBytes =
+                value == "off" ? nil : UInt32(try Value.bytes(value, in: 0...1 << 30))
+        },
+        single(
             "voter-names", "allow|deny", standard: "allow",
             "Whether a name given by the client is an identity."
         ) { (configuration, value) throws(BadValue) in

@@ -18,6 +18,9 @@ package struct LoopSettings: Sendable {
     package var bodyBytes: UInt32 = 64 << 10
     package var messageBytes: UInt64 = 64 << 10
     package var messageFragmentCount: UInt32 = 128
+    /// Bytes of a message from which on it is compressed for who takes that (permessage-deflate);
+    /// nil: nobody is offered it.
+    package var compressAboveBytes: UInt32? = 1 << 10
     package var subscriptionCount: UInt32 = 128
     package var outboxBytes: UInt32 = 256 << 10
     package var pipelineCount: UInt32 = 64
@@ -50,6 +53,7 @@ package struct LoopSettings: Sendable {
                 body_bytes: bodyBytes,
                 websocket: ps_ws_limits(
                     message_bytes: messageBytes, fragment_count: messageFragmentCount),
+                compress_above: compressAboveBytes ?? .max,
                 subscription_count: subscriptionCount,
                 outbox_bytes: outboxBytes,
                 pipeline_count: pipelineCount,

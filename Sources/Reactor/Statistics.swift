@@ -28,6 +28,11 @@ package struct LoopStatistics: Sendable {
     package var sweepNanoseconds: UInt64 { raw.sweep_ns_total }
     package var longestSweepNanoseconds: UInt64 { raw.sweep_ns_max }
     package var currentSubscriptions: UInt64 { raw.subscriptions }
+    package var currentDeflatingConnections: UInt64 { raw.deflating_connections }
+    package var messagesDeflated: UInt64 { raw.messages_deflated }
+    package var bytesBeforeDeflate: UInt64 { raw.bytes_before_deflate }
+    package var bytesAfterDeflate: UInt64 { raw.bytes_after_deflate }
+    package var messagesInflated: UInt64 { raw.messages_inflated }
     package var slowCloses: UInt64 { raw.slow_closes }
     package var outboxCloses: UInt64 { raw.outbox_closes }
     package var longestTurnNanoseconds: UInt64 { raw.turn_ns_max }

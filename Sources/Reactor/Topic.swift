@@ -22,6 +22,16 @@ package struct Frame: ~Copyable {
         }
     }
 
+    /// WebSocket messages in a row, as `append(text:to:)` puts them.
+    package init(messages: [UInt8], on loop: Loop) {
+        handle = messages.withUnsafeBytes { bytes in
+            Frame.checked(
+                ps_frame_create_messages(
+                    loop.handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                    bytes.count))
+        }
+    }
+
     /// Bytes as they are.
     package init(raw: [UInt8], on loop: Loop) {
         handle = raw.withUnsafeBytes { bytes in

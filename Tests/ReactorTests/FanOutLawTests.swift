@@ -22,6 +22,7 @@ extension ReactorTests {
                 $0.tickNanoseconds = 2_000_000
                 $0.sweepSliceCount = 4
                 $0.outboxBytes = 1 << 20
+                $0.compressAboveBytes = 500
             }
             defer { server.stop() }
             var viewers: [Viewer] = []
@@ -30,7 +31,9 @@ extension ReactorTests {
             func join() {
                 let reads = random.below(3) > 0
                 let client = TestClient(
-                    webSocket: "/ws", port: server.port, receiveBufferBytes: reads ? nil : 2048)
+                    webSocket: "/ws", port: server.port,
+                    fields: random.below(2) > 0 ? TestClient.offersDeflate : "",
+                    receiveBufferBytes: reads ? nil : 2048)
                 let id = server.run { $0.sockets.last! }
                 viewers.append(Viewer(client: client, id: id, reads: reads))
             }

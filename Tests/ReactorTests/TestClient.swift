@@ -4,6 +4,7 @@ import Glibc
 final class TestClient {
     private(set) var descriptor: Int32
     private var buffer: [UInt8] = []
+    private(set) var agreedExtensions: String?
 
     struct Answer: Equatable {
         let status: Int
@@ -14,7 +15,11 @@ final class TestClient {
     struct Frame: Equatable, CustomStringConvertible {
         let opcode: UInt8
         let payload: [UInt8]
-        var text: String { String(decoding: payload, as: UTF8.self) }
+        /// RSV1: the payload is what `inflated` expands.
+        var isCompressed = false
+        var text: String {
+            String(decoding: isCompressed ? inflated(payload) ?? [] : payload, as: UTF8.self)
+        }
         var closeCode: Int? {
             opcode == 8 && payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : nil
         }
@@ -58,17 +63,22 @@ final class TestClient {
     }
 
     /// Opens a WebSocket; `tail` is sent in the segment of the handshake.
+    /// - Parameter fields: of the handshake, `Name: value\r\n` each.
     convenience init(
-        webSocket path: String, port: UInt16, tail: [UInt8] = [], receiveBufferBytes: Int32? = nil
+        webSocket path: String, port: UInt16, fields: String = "", tail: [UInt8] = [],
+        receiveBufferBytes: Int32? = nil
     ) {
         self.init(port: port, receiveBufferBytes: receiveBufferBytes)
         send(
             Array(
                 """
                 GET \(path) HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r
-                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n
+                \(fields)Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n
                 """.utf8) + tail)
         let answer = readHead()
+        agreedExtensions =
+            answer.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Extensions: ") }
+            .map { String($0.dropFirst("Sec-WebSocket-Extensions: ".count)) }
         precondition(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "no handshake: \(answer)")
     }
 
@@ -185,10 +195,11 @@ final class TestClient {
     // MARK: WebSocket
 
     static func frame(
-        _ opcode: UInt8, _ payload: [UInt8], fin: Bool = true, masked: Bool = true
+        _ opcode: UInt8, _ payload: [UInt8], fin: Bool = true, masked: Bool = true,
+        compressed: Bool = false
     ) -> [UInt8] {
         let maskBit: UInt8 = masked ? 0x80 : 0
-        var bytes: [UInt8] = [(fin ? 0x80 : 0) | opcode]
+        var bytes: [UInt8] = [(fin ? 0x80 : 0) | (compressed ? 0x40 : 0) | opcode]
         switch payload.count {
         case ..<126: bytes.append(maskBit | UInt8(payload.count))
         case ..<65_536:
@@ -250,7 +261,8 @@ final class TestClient {
         }
         guard buffer.count >= header + length else { return nil }
         let frame = Frame(
-            opcode: buffer[0] & 0x0f, payload: Array(buffer[header..<header + length]))
+            opcode: buffer[0] & 0x0f, payload: Array(buffer[header..<header + length]),
+            isCompressed: buffer[0] & 0x40 != 0)
         buffer.removeFirst(header + length)
         return frame
     }

@@ -91,6 +91,8 @@ typedef struct ps_loop_settings {
     ps_http_limits http;
     uint32_t body_bytes;           /* past it: 413 */
     ps_ws_limits websocket;
+    uint32_t compress_above;       /* bytes of a message from which on permessage-deflate is worth
+                                      its time; UINT32_MAX: not agreed on at all */
     uint32_t subscription_count;   /* per connection */
     uint32_t outbox_bytes;         /* unsent answers of one connection, past it 1008 or a reset */
     uint32_t pipeline_count;       /* unanswered requests of one connection; then reading stops */
@@ -237,7 +239,7 @@ int ps_connection_stream_end(ps_loop *loop, ps_connection_id id);
 
 /* Switches to WebSocket with 101. Only inside on_request, for a head that passed
  * ps_ws_check_handshake and where nothing earlier is unanswered. `fields` as in ps_response
- * (Sec-WebSocket-Protocol, Set-Cookie). Frames that came with the handshake are read next. */
+ * (Sec-WebSocket-Protocol, Set-Cookie); Sec-WebSocket-Extensions is added here. Frames that came with the handshake are read next. */
 int ps_connection_upgrade(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, ps_bytes fields);
 
@@ -280,7 +282,12 @@ int ps_connection_set_peer(ps_loop *loop, ps_connection_id id, const uint8_t add
 /* A WebSocket text message with its header. Returns NULL without memory. One reference. */
 ps_frame *ps_frame_create_text(ps_loop *loop, const uint8_t *text, size_t count);
 
-/* Bytes as they are (Server-Sent Events), or several encoded messages in a row. */
+/* WebSocket messages in a row, each with its header as ps_ws_write_header leaves it, uncompressed.
+ * Where anybody on this loop has agreed on permessage-deflate, the frame has a second form, made
+ * here once for all of them. */
+ps_frame *ps_frame_create_messages(ps_loop *loop, const uint8_t *bytes, size_t count);
+
+/* Bytes as they are (Server-Sent Events). */
 ps_frame *ps_frame_create_raw(ps_loop *loop, const uint8_t *bytes, size_t count);
 
 void ps_frame_retain(ps_frame *frame);
@@ -350,6 +357,9 @@ typedef struct ps_statistics {
     uint64_t sends, sends_blocked;
     uint64_t sweeps, sweep_ns_total, sweep_ns_max;
     uint64_t subscriptions;    /* now */
+    uint64_t deflating_connections; /* now: with permessage-deflate */
+    uint64_t messages_deflated, bytes_before_deflate, bytes_after_deflate;
+    uint64_t messages_inflated;
     uint64_t slow_closes, outbox_closes;
     uint64_t turn_ns_max;      /* longest turn since the start */
 } ps_statistics;

@@ -6,6 +6,7 @@
 #define PS_CWIRE_H
 
 #include "answer.h"
+#include "extensions.h"
 #include "handshake.h"
 #include "http.h"
 #include "json.h"

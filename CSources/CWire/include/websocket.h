@@ -44,6 +44,9 @@ void ps_ws_unmask(uint8_t *bytes, size_t count, const uint8_t mask[4], size_t ph
 /* Writes an unmasked header with FIN. Returns its length, at most 10. */
 size_t ps_ws_write_header(uint8_t *out, uint8_t opcode, bool compressed, uint64_t payload_bytes);
 
+/* Reads a header that ps_ws_write_header wrote. Returns its length. */
+size_t ps_ws_read_server_header(const uint8_t *bytes, uint8_t *opcode, size_t *payload_bytes);
+
 /* Where a connection stands in its message. Zero-initialised. */
 typedef struct ps_ws_message {
     uint64_t bytes;          /* payload of the message so far */
