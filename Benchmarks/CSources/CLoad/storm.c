@@ -8,30 +8,36 @@
 
 /* ---- the run ------------------------------------------------------------------------------ */
 
-int ld_storm_run(ld_subscribers *subscribers, ld_voters *voters, uint64_t until_ns)
+int ld_storm_run(
+    ld_subscribers *subscribers, ld_subscribers *passers, ld_voters *voters, uint64_t until_ns)
 {
-    struct pollfd descriptors[2] = {
+    struct pollfd descriptors[3] = {
         { .fd = ld_subscribers_descriptor(subscribers), .events = POLLIN },
         { .fd = ld_voters_descriptor(voters), .events = POLLIN },
+        { .fd = passers ? ld_subscribers_descriptor(passers) : -1, .events = POLLIN },
     };
     while (true) {
         if (ld_interrupted())
             return LD_INTERRUPTED;
-        uint64_t next_ns;
-        int result = ld_subscribers_poll(subscribers);
+        uint64_t next_ns[3] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+        int result = ld_subscribers_poll(subscribers, &next_ns[0]);
+        if (result == LD_OK && passers)
+            result = ld_subscribers_poll(passers, &next_ns[1]);
         if (result == LD_OK)
-            result = ld_voters_poll(voters, &next_ns);
+            result = ld_voters_poll(voters, &next_ns[2]);
         if (result != LD_OK)
             return result;
         uint64_t now_ns = ld_now_ns();
         if (now_ns >= until_ns)
             return LD_OK;
-        uint64_t wake_ns = next_ns < until_ns ? next_ns : until_ns;
+        uint64_t wake_ns = until_ns;
+        for (int i = 0; i < 3; i++)
+            wake_ns = next_ns[i] < wake_ns ? next_ns[i] : wake_ns;
         uint64_t wait_ns = wake_ns > now_ns ? wake_ns - now_ns : 0;
         if (wait_ns > 50000000)
             wait_ns = 50000000; /* Ctrl-C is looked for */
         struct timespec wait = { .tv_nsec = (long)wait_ns };
-        if (ppoll(descriptors, 2, &wait, NULL) < 0 && errno != EINTR)
+        if (ppoll(descriptors, 3, &wait, NULL) < 0 && errno != EINTR)
             return LD_FAILED;
     }
 }
@@ -65,28 +71,38 @@ static uint64_t duration_of(size_t bucket)
     return (((mantissa + 1) << shift) - 1) * 1000;
 }
 
-static int by_revision(const void *a, const void *b)
+static int by_poll_and_revision(const void *a, const void *b)
 {
     const ld_receipt *one = a, *other = b;
+    if (one->poll != other->poll)
+        return one->poll > other->poll ? 1 : -1;
     return (one->revision > other->revision) - (one->revision < other->revision);
 }
 
 int ld_storm_match(
     ld_screen_times **out, const ld_arrival *arrivals, size_t arrival_count, size_t viewer_count,
-    const ld_receipt *receipts, size_t receipt_count)
+    const ld_receipt *receipts, size_t receipt_count, size_t poll_count)
 {
     ld_screen_times *times = calloc(1, sizeof *times);
     ld_receipt *sorted = malloc((receipt_count + 1) * sizeof *sorted);
-    /* By viewer: how many of the sorted receipts are on its screen. */
-    size_t *shown = calloc(viewer_count + 1, sizeof *shown);
-    if (times && sorted && shown) {
+    /* By poll: where its receipts begin. By viewer: the next one to be on its screen. */
+    size_t *begins = calloc(poll_count + 1, sizeof *begins);
+    size_t *shown = malloc((viewer_count + 1) * sizeof *shown);
+    if (times && sorted && begins && shown) {
         for (size_t i = 0; i < receipt_count; i++)
             sorted[i] = receipts[i];
-        qsort(sorted, receipt_count, sizeof *sorted, by_revision);
-        times->missing = (uint64_t)viewer_count * receipt_count;
+        qsort(sorted, receipt_count, sizeof *sorted, by_poll_and_revision);
+        for (size_t i = 0; i < receipt_count; i++)
+            begins[sorted[i].poll + 1] = i + 1;
+        for (size_t i = 1; i <= poll_count; i++)
+            begins[i] = begins[i] > begins[i - 1] ? begins[i] : begins[i - 1];
+        for (size_t i = 0; i < viewer_count; i++)
+            shown[i] = begins[i % poll_count];
+        times->missing = (uint64_t)viewer_count / poll_count * receipt_count;
         for (const ld_arrival *one = arrivals; one < arrivals + arrival_count; one++) {
             size_t *next = &shown[one->viewer];
-            for (; *next < receipt_count && sorted[*next].revision <= one->revision; ++*next) {
+            size_t end = begins[one->viewer % poll_count + 1];
+            for (; *next < end && sorted[*next].revision <= one->revision; ++*next) {
                 uint64_t intended_ns = sorted[*next].intended_ns;
                 uint64_t took_ns = one->ns > intended_ns ? one->ns - intended_ns : 0;
                 times->counts[bucket_of(took_ns)]++;
@@ -100,6 +116,7 @@ int ld_storm_match(
     }
     free(times);
     free(sorted);
+    free(begins);
     free(shown);
     return *out ? LD_OK : LD_FAILED;
 }

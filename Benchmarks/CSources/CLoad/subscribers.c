@@ -4,6 +4,7 @@
 #include "machine.h"
 #include "peer.h"
 #include "scan.h"
+#include "schedule.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
  *       └──────────────────────┴────────────────┴── end of file, Close, nonsense ──▶ CLOSED */
 enum stage { UNBORN, CONNECTING, UPGRADING, WAITING, READY, CLOSED };
 
-enum { REASON_BYTES_MAX = 160 };
+enum { REASON_BYTES_MAX = 160, LD_POLLS_EACH_MAX = 128 };
 
 /* epoll's data for the connection that carries the changes; subscribers have their index. */
 static const uint64_t CONTROL = UINT64_MAX;
@@ -26,6 +27,7 @@ typedef struct subscriber {
     uint64_t revision; /* the newest it holds */
     uint64_t begun_ns; /* its connect() */
     uint32_t round;    /* the last round that reached it */
+    int snapshot_count;
     uint8_t stage;     /* enum stage */
 } subscriber;
 
@@ -37,6 +39,19 @@ struct ld_subscribers {
     int ready_count;
     int closed_count;
     subscriber *all;
+
+    /* Where each watches several polls. */
+    uint64_t *poll_ids;  /* ascending; NULL: one poll, by the path */
+    uint64_t *revisions; /* `polls_each` of each subscriber: the newest it holds */
+    int poll_count, polls_each;
+
+    bool is_foreign; /* the server is another's */
+    char *message;   /* what each says first; NULL: nothing */
+    size_t message_bytes;
+
+    ld_schedule churn_schedule; /* events_per_second 0: nobody leaves */
+    ld_churn churn;
+    int next_leaving;
 
     ld_peer control;
     bool answered;
@@ -50,8 +65,8 @@ struct ld_subscribers {
     size_t arrival_count, arrival_capacity;
     uint64_t lost_arrival_count;
 
-    uint64_t *latencies_ns; /* `count` of them */
-    int latency_count;
+    uint64_t *latencies_ns;
+    int latency_count, latency_capacity;
     int failure;
     char reason[REASON_BYTES_MAX];
     char handshake[LD_HANDSHAKE_BYTES_MAX];
@@ -67,6 +82,8 @@ int ld_subscribers_create(
         return LD_FAILED;
     s->target = *target;
     s->count = count;
+    s->latency_capacity = count;
+    s->polls_each = 1;
     s->control.fd = -1;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->all = calloc((size_t)count + 1, sizeof *s->all);
@@ -94,7 +111,36 @@ void ld_subscribers_destroy(ld_subscribers *s)
     free(s->arrivals);
     free(s->all);
     free(s->latencies_ns);
+    free(s->poll_ids);
+    free(s->revisions);
+    free(s->message);
     free(s);
+}
+
+int ld_subscribers_follow(
+    ld_subscribers *s, const uint64_t *poll_ids, int poll_count, int each)
+{
+    s->poll_ids = malloc((size_t)poll_count * sizeof *s->poll_ids);
+    s->revisions = calloc((size_t)s->count * (size_t)each, sizeof *s->revisions);
+    if (!s->poll_ids || !s->revisions)
+        return LD_FAILED;
+    memcpy(s->poll_ids, poll_ids, (size_t)poll_count * sizeof *poll_ids);
+    s->poll_count = poll_count;
+    s->polls_each = each;
+    return LD_OK;
+}
+
+int ld_subscribers_say(ld_subscribers *s, const char *message, size_t message_bytes)
+{
+    s->is_foreign = true;
+    if (!message)
+        return LD_OK;
+    s->message = malloc(message_bytes + 1);
+    if (!s->message)
+        return LD_FAILED;
+    memcpy(s->message, message, message_bytes);
+    s->message_bytes = message_bytes;
+    return LD_OK;
 }
 
 /* ---- what a subscriber receives ---------------------------------------------------------- */
@@ -119,34 +165,69 @@ static void lose(ld_subscribers *s, subscriber *one, const char *reason)
 
 static void note_latency(ld_subscribers *s, uint64_t from_ns, uint64_t now_ns)
 {
-    if (s->latency_count < s->count)
+    if (s->latency_count < s->latency_capacity)
         s->latencies_ns[s->latency_count++] = now_ns - from_ns;
 }
 
-static void log_arrival(ld_subscribers *s, const subscriber *one, uint64_t now_ns)
+static void log_arrival(
+    ld_subscribers *s, const subscriber *one, int place, uint64_t revision, uint64_t now_ns)
 {
     if (s->arrival_count == s->arrival_capacity) {
         s->lost_arrival_count++;
         return;
     }
     s->arrivals[s->arrival_count++] = (ld_arrival){
-        .ns = now_ns, .revision = one->revision, .viewer = (uint32_t)(one - s->all) };
+        .ns = now_ns,
+        .revision = revision,
+        .viewer = (uint32_t)((one - s->all) * s->polls_each + place) };
 }
 
-/* A frame that carries the poll's tally at `revision`. */
-static void take_revision(
-    ld_subscribers *s, subscriber *one, uint64_t revision, size_t wire_bytes, uint64_t now_ns)
+static bool begins_with(const ld_frame *frame, const char *text, size_t text_bytes)
 {
+    return frame->payload_bytes >= text_bytes && memcmp(frame->payload, text, text_bytes) == 0;
+}
+#define BEGINS_WITH(frame, literal) begins_with(frame, literal, sizeof literal - 1)
+
+/* Where a frame's poll stands among those of its subscriber; -1: it is none of them. */
+static int place_of(const ld_subscribers *s, const subscriber *one, const ld_frame *frame)
+{
+    uint64_t id;
+    if (!s->poll_ids)
+        return 0;
+    const char *key = BEGINS_WITH(frame, "{\"type\":\"snapshot\"") ? "id" : "poll_id";
+    if (!ld_scan_number(frame->payload, frame->payload_bytes, key, &id))
+        return -1;
+    int low = 0, high = s->poll_count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (s->poll_ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == s->poll_count || s->poll_ids[low] != id)
+        return -1;
+    long first = (one - s->all) * s->polls_each % s->poll_count;
+    return low >= first && low < first + s->polls_each ? low - (int)first : -1;
+}
+
+/* A frame that carries a poll's tally at `revision`. */
+static void take_revision(
+    ld_subscribers *s, subscriber *one, int place, uint64_t revision, size_t wire_bytes,
+    uint64_t now_ns)
+{
+    uint64_t *held = s->revisions ? &s->revisions[(one - s->all) * s->polls_each + place]
+                                  : &one->revision;
     ld_round *round = s->round;
     if (round) {
         round->frame_count++;
         round->frame_bytes += wire_bytes;
     }
-    if (revision <= one->revision)
+    if (revision <= *held)
         return;
-    one->revision = revision;
+    *held = revision;
     if (s->arrivals)
-        log_arrival(s, one, now_ns);
+        log_arrival(s, one, place, revision, now_ns);
     if (!round || one->round == s->round_number)
         return;
     one->round = s->round_number;
@@ -159,19 +240,35 @@ static void take_revision(
         s->round_high = revision;
 }
 
-static bool begins_with(const ld_frame *frame, const char *text, size_t text_bytes)
+static void become_ready(ld_subscribers *s, subscriber *one, uint64_t now_ns)
 {
-    return frame->payload_bytes >= text_bytes && memcmp(frame->payload, text, text_bytes) == 0;
+    one->stage = READY;
+    s->ready_count++;
+    s->churn.joined_count++;
+    note_latency(s, one->begun_ns, now_ns);
 }
-#define BEGINS_WITH(frame, literal) begins_with(frame, literal, sizeof literal - 1)
+
+/* Of another's server: whatever holds a revision is a change. */
+static void take_foreign(
+    ld_subscribers *s, subscriber *one, const ld_frame *frame, size_t wire_bytes, uint64_t now_ns)
+{
+    uint64_t revision;
+    if (ld_scan_number(frame->payload, frame->payload_bytes, "revision", &revision))
+        take_revision(s, one, 0, revision, wire_bytes, now_ns);
+    else if (s->round)
+        s->round->other_count++;
+}
 
 static void take_text(
     ld_subscribers *s, subscriber *one, const ld_frame *frame, size_t wire_bytes, uint64_t now_ns)
 {
     uint64_t revision;
+    int place = place_of(s, one, frame);
+    if (place < 0)
+        return lose(s, one, "a message about a poll that it does not watch");
     if (BEGINS_WITH(frame, "{\"type\":\"tally\"")) {
         if (ld_scan_number(frame->payload, frame->payload_bytes, "revision", &revision))
-            take_revision(s, one, revision, wire_bytes, now_ns);
+            take_revision(s, one, place, revision, wire_bytes, now_ns);
         else
             lose(s, one, "a tally without a revision");
     } else if (BEGINS_WITH(frame, "{\"type\":\"snapshot\"")) {
@@ -180,13 +277,14 @@ static void take_text(
             return;
         }
         if (one->stage == WAITING) {
-            one->stage = READY;
+            if (s->revisions)
+                s->revisions[(one - s->all) * s->polls_each + place] = revision;
             one->revision = revision;
-            s->ready_count++;
             s->snapshot_bytes = wire_bytes;
-            note_latency(s, one->begun_ns, now_ns);
+            if (++one->snapshot_count == s->polls_each)
+                become_ready(s, one, now_ns);
         } else {
-            take_revision(s, one, revision, wire_bytes, now_ns);
+            take_revision(s, one, place, revision, wire_bytes, now_ns);
         }
     } else if (s->round) {
         s->round->other_count++;
@@ -229,7 +327,13 @@ static void take_frames(
         }
         s->frame_count++;
         switch (frame.opcode) {
-        case LD_TEXT: take_text(s, one, &frame, (size_t)used, now_ns); break;
+        case LD_BINARY:
+        case LD_TEXT:
+            if (s->is_foreign)
+                take_foreign(s, one, &frame, (size_t)used, now_ns);
+            else
+                take_text(s, one, &frame, (size_t)used, now_ns);
+            break;
         case LD_PING: answer_ping(one, &frame); break;
         case LD_CLOSE: take_close(s, one, &frame); break;
         default: break;
@@ -237,6 +341,30 @@ static void take_frames(
         bytes += used;
         count -= (size_t)used;
     }
+}
+
+/* Says what a subscriber has to say when it is up. Returns whether it went out. */
+static bool say_first(const ld_subscribers *s, const subscriber *one)
+{
+    char text[64 + 21 * LD_POLLS_EACH_MAX];
+    uint8_t frame[sizeof text + LD_FRAME_HEADER_BYTES_MAX];
+    const char *message = s->message;
+    size_t count = s->message_bytes;
+    if (s->poll_ids) {
+        long first = (one - s->all) * s->polls_each % s->poll_count;
+        count = (size_t)sprintf(text, "{\"type\":\"subscribe\",\"poll_ids\":[");
+        for (int i = 0; i < s->polls_each; i++)
+            count += (size_t)sprintf(
+                text + count, "%s%llu", i > 0 ? "," : "",
+                (unsigned long long)s->poll_ids[first + i]);
+        count += (size_t)sprintf(text + count, "]}");
+        message = text;
+    }
+    if (!message || count > sizeof text)
+        return !message;
+    size_t length = ld_frame_write(
+        frame, LD_TEXT, (const uint8_t *)message, count, 0x31c0ffee);
+    return send(one->peer.fd, frame, length, MSG_NOSIGNAL) == (ssize_t)length;
 }
 
 /* Takes the answer to the handshake. Returns the bytes used, or 0 when the socket cannot go on. */
@@ -260,6 +388,12 @@ static size_t take_upgrade(
         return 0;
     }
     one->stage = WAITING;
+    if (!say_first(s, one)) {
+        lose(s, one, "the first message could not be sent");
+        return 0;
+    }
+    if (s->is_foreign)
+        become_ready(s, one, ld_now_ns());
     return (size_t)used;
 }
 
@@ -366,20 +500,23 @@ static int pass(ld_subscribers *s, uint64_t until_ns)
     return s->failure;
 }
 
+static void begin_one(ld_subscribers *s, int index)
+{
+    subscriber *one = &s->all[index];
+    one->begun_ns = ld_now_ns();
+    one->snapshot_count = 0;
+    int result = ld_peer_connect(&one->peer, &s->target, index, s->epoll, (uint64_t)index);
+    if (result < 0)
+        fail(s, LD_FAILED, strerror(-result));
+    else
+        one->stage = CONNECTING;
+}
+
 static void connect_more(ld_subscribers *s, int concurrency)
 {
     while (s->begun_count < s->count && s->failure == LD_OK &&
-           s->begun_count - s->ready_count < concurrency) {
-        int index = s->begun_count++;
-        subscriber *one = &s->all[index];
-        one->begun_ns = ld_now_ns();
-        int result = ld_peer_connect(&one->peer, &s->target, index, s->epoll, (uint64_t)index);
-        if (result < 0) {
-            fail(s, LD_FAILED, strerror(-result));
-            return;
-        }
-        one->stage = CONNECTING;
-    }
+           s->begun_count - s->ready_count < concurrency)
+        begin_one(s, s->begun_count++);
 }
 
 int ld_subscribers_open(
@@ -419,6 +556,38 @@ static int connect_control(ld_subscribers *s, uint64_t until_ns)
     return LD_OK;
 }
 
+static void begin_round(ld_subscribers *s, ld_round *out, uint64_t started_ns)
+{
+    s->round = out;
+    s->round_number++;
+    s->round_low = UINT64_MAX;
+    s->round_high = 0;
+    s->answered = true;
+    out->started_ns = started_ns;
+}
+
+static int finish_round(ld_subscribers *s, int awaited_count, uint64_t timeout_ns)
+{
+    int result = s->failure;
+    while (result == LD_OK && (!s->answered || s->round->reached_count < awaited_count))
+        result = pass(s, s->round->started_ns + timeout_ns);
+    s->round = NULL;
+    if (result == LD_TIMEOUT)
+        snprintf(s->reason, sizeof s->reason, "not every subscriber got the change in time");
+    return result;
+}
+
+int ld_subscribers_await(
+    ld_subscribers *s, uint64_t started_ns, uint64_t timeout_ns, ld_round *out)
+{
+    begin_run(s);
+    *out = (ld_round){ 0 };
+    begin_round(s, out, started_ns);
+    int result = finish_round(s, s->ready_count, timeout_ns);
+    out->revision = s->round_high;
+    return result;
+}
+
 int ld_subscribers_round(
     ld_subscribers *s, const char *request, size_t request_bytes, bool awaits_frames,
     uint64_t timeout_ns, ld_round *out)
@@ -428,23 +597,11 @@ int ld_subscribers_round(
     int result = connect_control(s, ld_now_ns() + timeout_ns);
     if (result != LD_OK)
         return result;
-    s->round = out;
-    s->round_number++;
-    s->round_low = UINT64_MAX;
-    s->round_high = 0;
+    begin_round(s, out, ld_now_ns());
     s->answered = false;
-    out->started_ns = ld_now_ns();
     if (send(s->control.fd, request, request_bytes, MSG_NOSIGNAL) != (ssize_t)request_bytes)
         fail(s, LD_LOST, "the change could not be sent");
-
-    int awaited_count = awaits_frames ? s->ready_count : 0;
-    result = s->failure;
-    while (result == LD_OK && (!s->answered || out->reached_count < awaited_count))
-        result = pass(s, out->started_ns + timeout_ns);
-    s->round = NULL;
-
-    if (result == LD_TIMEOUT)
-        snprintf(s->reason, sizeof s->reason, "not every subscriber got the change in time");
+    result = finish_round(s, awaits_frames ? s->ready_count : 0, timeout_ns);
     /* Exact where all agree, as they should; otherwise counted one by one. */
     if (out->reached_count > 0 &&
         (s->round_low != out->revision || s->round_high != out->revision)) {
@@ -471,8 +628,50 @@ int ld_subscribers_descriptor(const ld_subscribers *s)
     return s->epoll;
 }
 
-int ld_subscribers_poll(ld_subscribers *s)
+/* The next in turn leaves, if it is there, and joins again at once. */
+static void churn_due(ld_subscribers *s)
 {
+    if (s->churn_schedule.events_per_second == 0)
+        return;
+    uint64_t due_count = ld_schedule_due(&s->churn_schedule, ld_now_ns());
+    for (; s->churn.due_count < due_count && s->failure == LD_OK; s->churn.due_count++) {
+        int index = s->next_leaving;
+        subscriber *one = &s->all[index];
+        s->next_leaving = (index + 1) % s->count;
+        if (one->stage != READY)
+            continue; /* its joining takes that long: a leaving that is missing in the report */
+        ld_peer_close(&one->peer);
+        s->ready_count--;
+        s->churn.left_count++;
+        begin_one(s, index);
+    }
+}
+
+int ld_subscribers_begin_churn(ld_subscribers *s, uint64_t per_second, size_t capacity)
+{
+    s->churn_schedule = (ld_schedule){ .start_ns = ld_now_ns(), .events_per_second = per_second };
+    if (per_second == 0)
+        return LD_OK;
+    begin_run(s);
+    s->churn = (ld_churn){ 0 };
+    uint64_t *latencies_ns = realloc(s->latencies_ns, (capacity + 1) * sizeof *latencies_ns);
+    if (!latencies_ns)
+        return LD_FAILED;
+    s->latencies_ns = latencies_ns;
+    s->latency_capacity = (int)capacity;
+    return LD_OK;
+}
+
+ld_churn ld_subscribers_churn(const ld_subscribers *s)
+{
+    return s->churn;
+}
+
+int ld_subscribers_poll(ld_subscribers *s, uint64_t *next_ns)
+{
+    churn_due(s);
+    *next_ns = s->churn_schedule.events_per_second > 0
+                   ? ld_schedule_intended_ns(&s->churn_schedule, s->churn.due_count) : UINT64_MAX;
     struct epoll_event events[LD_EVENTS_MAX];
     int count = epoll_wait(s->epoll, events, LD_EVENTS_MAX, 0);
     for (int i = 0; i < count; i++)

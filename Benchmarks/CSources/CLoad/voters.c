@@ -27,6 +27,7 @@ enum {
 typedef struct voter {
     ld_peer peer;
     uint64_t *intended_ns; /* by place; 0: free */
+    uint32_t *polls;       /* by place */
     uint16_t *free_places; /* WebSocket: a stack of `place_count - in_flight` */
     uint8_t *outbox;       /* room for every ballot in flight, so it cannot overflow */
     size_t outbox_bytes;
@@ -77,12 +78,15 @@ static void append_ballot(ld_voters *v, voter *one, uint64_t intended_ns)
 {
     int place = take_place(v, one);
     uint64_t number = v->counts.cast_count++;
-    one->intended_ns[place] = intended_ns;
-    v->in_flight++;
     const ld_vote_plan *plan = &v->plan;
+    uint64_t poll = number % (uint64_t)plan->poll_count;
+    uint64_t option = number / (uint64_t)plan->poll_count % (uint64_t)plan->option_count;
+    one->intended_ns[place] = intended_ns;
+    one->polls[place] = (uint32_t)poll;
+    v->in_flight++;
     ld_ballot ballot = {
-        .poll_id = plan->poll_id,
-        .option_id = plan->option_ids[number % (uint64_t)plan->option_count],
+        .poll_id = plan->poll_ids[poll],
+        .option_id = plan->option_ids[poll * (uint64_t)plan->option_count + option],
         .voter = plan->first_voter + number,
     };
     v->mask = v->mask * 1664525u + 1013904223u;
@@ -154,7 +158,8 @@ static void cast_due(ld_voters *v, uint64_t now_ns)
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
-static void log_receipt(ld_voters *v, uint64_t intended_ns, const uint8_t *json, size_t count)
+static void log_receipt(
+    ld_voters *v, const voter *one, int place, const uint8_t *json, size_t count)
 {
     uint64_t revision;
     if (!v->receipts || !ld_scan_number(json, count, "revision", &revision))
@@ -164,7 +169,9 @@ static void log_receipt(ld_voters *v, uint64_t intended_ns, const uint8_t *json,
         return;
     }
     v->receipts[v->receipt_count++] =
-        (ld_receipt){ .intended_ns = intended_ns, .revision = revision };
+        (ld_receipt){ .intended_ns = one->intended_ns[place],
+                      .revision = revision,
+                      .poll = one->polls[place] };
 }
 
 static void complete(ld_voters *v, voter *one, int place, uint64_t now_ns)
@@ -198,7 +205,7 @@ static void take_message(ld_voters *v, voter *one, const ld_frame *frame, uint64
         return;
     }
     ld_outcomes_add(&v->outcomes, frame->payload, frame->payload_bytes, "no status");
-    log_receipt(v, one->intended_ns[place], frame->payload, frame->payload_bytes);
+    log_receipt(v, one, place, frame->payload, frame->payload_bytes);
     complete(v, one, place, now_ns);
 }
 
@@ -240,8 +247,7 @@ static int take_response(
         char otherwise[16];
         snprintf(otherwise, sizeof otherwise, "HTTP %d", response.status);
         ld_outcomes_add(&v->outcomes, response.body, response.body_bytes, otherwise);
-        log_receipt(
-            v, one->intended_ns[one->oldest_place], response.body, response.body_bytes);
+        log_receipt(v, one, one->oldest_place, response.body, response.body_bytes);
         complete(v, one, one->oldest_place, now_ns);
     }
     return used;
@@ -343,9 +349,10 @@ static int open_voter(ld_voters *v, int index, uint64_t until_ns)
     voter *one = &v->all[index];
     size_t places = (size_t)v->plan.in_flight_count;
     one->intended_ns = calloc(places, sizeof *one->intended_ns);
+    one->polls = calloc(places, sizeof *one->polls);
     one->free_places = calloc(places, sizeof *one->free_places);
     one->outbox = malloc(places * LD_BALLOT_BYTES_MAX);
-    if (!one->intended_ns || !one->free_places || !one->outbox)
+    if (!one->intended_ns || !one->polls || !one->free_places || !one->outbox)
         return LD_FAILED;
     for (size_t i = 0; i < places; i++)
         one->free_places[i] = (uint16_t)i;
@@ -368,16 +375,25 @@ static int open_voter(ld_voters *v, int index, uint64_t until_ns)
     return send(one->peer.fd, request, (size_t)length, MSG_NOSIGNAL) == length ? LD_OK : LD_LOST;
 }
 
+static void *copy_of(const void *bytes, size_t count)
+{
+    void *copy = malloc(count);
+    return copy ? memcpy(copy, bytes, count) : NULL;
+}
+
 int ld_voters_create(ld_voters **out, const ld_vote_plan *plan, uint64_t timeout_ns)
 {
     assert(plan->in_flight_count >= 1 && plan->in_flight_count <= IN_FLIGHT_MAX);
-    assert(plan->option_count >= 1 && plan->option_count <= LD_OPTIONS_MAX);
+    assert(plan->poll_count >= 1 && plan->option_count >= 1);
     uint64_t until_ns = ld_now_ns() + timeout_ns;
     ld_voters *v = calloc(1, sizeof *v);
     if (!v)
         return LD_FAILED;
     *out = v;
     v->plan = *plan;
+    size_t polls = (size_t)plan->poll_count, options = polls * (size_t)plan->option_count;
+    v->plan.poll_ids = copy_of(plan->poll_ids, polls * sizeof *plan->poll_ids);
+    v->plan.option_ids = copy_of(plan->option_ids, options * sizeof *plan->option_ids);
     v->mask = 0x9e3779b9;
     ld_host_write(v->host, &plan->target);
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -386,7 +402,7 @@ int ld_voters_create(ld_voters **out, const ld_vote_plan *plan, uint64_t timeout
                      (size_t)plan->connection_count * (size_t)plan->in_flight_count + 1;
     v->latency_capacity = (int)samples;
     v->latencies_ns = calloc(samples, sizeof *v->latencies_ns);
-    if (v->epoll < 0 || !v->all || !v->latencies_ns)
+    if (v->epoll < 0 || !v->all || !v->latencies_ns || !v->plan.poll_ids || !v->plan.option_ids)
         return LD_FAILED;
     for (int i = 0; i < plan->connection_count; i++)
         v->all[i].peer.fd = -1;
@@ -411,6 +427,7 @@ void ld_voters_destroy(ld_voters *v)
     for (int i = 0; v->all && i < v->plan.connection_count; i++) {
         ld_peer_close(&v->all[i].peer);
         free(v->all[i].intended_ns);
+        free(v->all[i].polls);
         free(v->all[i].free_places);
         free(v->all[i].outbox);
     }
@@ -419,6 +436,8 @@ void ld_voters_destroy(ld_voters *v)
     free(v->all);
     free(v->latencies_ns);
     free(v->receipts);
+    free((void *)v->plan.poll_ids);
+    free((void *)v->plan.option_ids);
     free(v);
 }
 

@@ -9,17 +9,20 @@ struct StormTests {
 
     private func match(
         _ arrivals: [(ns: UInt64, revision: UInt64, viewer: UInt32)], viewers: Int,
-        _ receipts: [(intended: UInt64, revision: UInt64)]
+        _ receipts: [(intended: UInt64, revision: UInt64)], polls: [UInt32] = [],
+        of pollCount: Int = 1
     ) throws -> Pairs {
         let arrivals = arrivals.map {
             ld_arrival(ns: $0.ns, revision: $0.revision, viewer: $0.viewer)
         }
-        let receipts = receipts.map {
-            ld_receipt(intended_ns: $0.intended, revision: $0.revision)
+        let receipts = receipts.enumerated().map { index, receipt in
+            ld_receipt(
+                intended_ns: receipt.intended, revision: receipt.revision,
+                poll: polls.isEmpty ? 0 : polls[index])
         }
         var matched: OpaquePointer?
         let result = ld_storm_match(
-            &matched, arrivals, arrivals.count, viewers, receipts, receipts.count)
+            &matched, arrivals, arrivals.count, viewers, receipts, receipts.count, pollCount)
         #expect(Int(result) == Int(LD_OK))
         let times = try #require(matched)
         defer { ld_screen_times_free(times) }
@@ -38,6 +41,15 @@ struct StormTests {
             [(50_000, 10, 0), (60_000, 11, 1), (90_000, 11, 0)], viewers: 2,
             [(40_000, 11), (10_000, 10), (20_000, 10)])
         #expect(pairs == Pairs(microseconds: [40: 2, 30: 1, 50: 2, 20: 1]))
+    }
+
+    @Test func `a vote is for the viewers of its poll alone`() throws {
+        // Viewers 0 and 2 watch poll 0, viewers 1 and 3 poll 1; poll 2 is nobody's vote.
+        let pairs = try match(
+            [(50_000, 7, 0), (60_000, 7, 1), (70_000, 9, 3), (80_000, 7, 2)], viewers: 4,
+            [(10_000, 7), (20_000, 8), (30_000, 7)], polls: [0, 1, 1], of: 2)
+        // Poll 0: 40 and 70 µs. Poll 1: the vote at 30 µs after 30 and 40, that at 20 µs after 50, and never.
+        #expect(pairs == Pairs(microseconds: [40: 2, 70: 1, 30: 1, 50: 1], missing: 1))
     }
 
     @Test func `what never came is missing, not fast`() throws {

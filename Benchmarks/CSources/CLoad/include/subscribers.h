@@ -1,4 +1,4 @@
-/* Many WebSockets that watch one poll, and one HTTP connection that changes it.
+/* Many WebSockets that watch one poll each, or several, and one HTTP connection that changes it.
  *
  * Everything here runs on the caller's thread and returns when its condition is met, its time is
  * up, or Ctrl-C came. Between calls nothing is read: keep calls close together, or call `_rest`. */
@@ -35,8 +35,15 @@ typedef struct ld_round {
 typedef struct ld_arrival {
     uint64_t ns;
     uint64_t revision;
-    uint32_t viewer;
+    uint32_t viewer; /* where each watches several polls: viewer × polls each + the poll's place */
 } ld_arrival;
+
+/* How a schedule of leaving and joining went. */
+typedef struct ld_churn {
+    uint64_t due_count;
+    uint64_t left_count;
+    uint64_t joined_count; /* of those, back with a snapshot */
+} ld_churn;
 
 /* Prepares `count` subscribers of `path`; nothing is connected yet.
  * Ownership: copies `path`; `*out` is destroyed by ld_subscribers_destroy.
@@ -44,6 +51,17 @@ typedef struct ld_arrival {
 int ld_subscribers_create(
     ld_subscribers **out, const ld_target *target, const char *path, int count);
 void ld_subscribers_destroy(ld_subscribers *subscribers);
+
+/* Before they open: each watches `each` polls of `poll_ids`, which ascend; subscriber i those at
+ * i × each and on, in a ring. `each` divides `poll_count`. They are ready with the last snapshot.
+ * Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_follow(
+    ld_subscribers *subscribers, const uint64_t *poll_ids, int poll_count, int each);
+
+/* Before they open: the server is another's. Each sends `message` (NULL: nothing) once it is up and
+ * is then ready; every text or binary frame that holds `"revision":` and a number is a change.
+ * Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_say(ld_subscribers *subscribers, const char *message, size_t message_bytes);
 
 /* Connects all of them, at most `concurrency` under way at a time, until each has its snapshot.
  * Latencies: from a socket's connect() to its snapshot.
@@ -59,14 +77,25 @@ int ld_subscribers_round(
     ld_subscribers *subscribers, const char *request, size_t request_bytes, bool awaits_frames,
     uint64_t timeout_ns, ld_round *out);
 
+/* As a round whose change somebody else makes at `started_ns`, and whose revision is not known. */
+int ld_subscribers_await(
+    ld_subscribers *subscribers, uint64_t started_ns, uint64_t timeout_ns, ld_round *out);
+
 /* Reads and answers pings for that long. `*frame_count` becomes what came in, pings included.
  * Returns: LD_OK, LD_INTERRUPTED or LD_LOST. */
 int ld_subscribers_rest(ld_subscribers *subscribers, uint64_t rest_ns, uint64_t *frame_count);
 
 /* For loads that wait for several things: readable when a subscriber is; then poll, which handles
- * what there is and does not wait. Returns: LD_OK, or LD_LOST as soon as any subscriber is closed. */
+ * what there is and does not wait. `*next_ns` becomes when the next one leaves.
+ * Returns: LD_OK, or LD_LOST as soon as any subscriber is closed. */
 int ld_subscribers_descriptor(const ld_subscribers *subscribers);
-int ld_subscribers_poll(ld_subscribers *subscribers);
+int ld_subscribers_poll(ld_subscribers *subscribers, uint64_t *next_ns);
+
+/* From here on poll makes that many subscribers a second leave, in turn, and join again at once.
+ * Latencies: from connect() to the snapshot, up to `capacity` of them. A rate of 0 ends it.
+ * Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_begin_churn(ld_subscribers *subscribers, uint64_t per_second, size_t capacity);
+ld_churn ld_subscribers_churn(const ld_subscribers *subscribers);
 
 /* From here on up to `capacity` arrivals are logged, in the order of time; what finds no room is
  * counted. Returns: LD_OK or LD_FAILED. */

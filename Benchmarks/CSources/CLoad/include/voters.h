@@ -8,15 +8,14 @@
 
 typedef struct ld_voters ld_voters;
 
-enum { LD_OPTIONS_MAX = 64 };
-
 typedef struct ld_vote_plan {
     ld_target target;
     int connection_count;
     int in_flight_count; /* ballots of one connection that wait for their answer, at most 4096 */
     bool over_http;      /* POST /votes/, pipelined; else one WebSocket on /ws/ each */
-    uint64_t poll_id;
-    uint64_t option_ids[LD_OPTIONS_MAX]; /* taken in turn */
+    const uint64_t *poll_ids;   /* taken in turn; copied, as are the next */
+    const uint64_t *option_ids; /* option_count of each poll, taken in turn */
+    int poll_count;
     int option_count;
     uint64_t first_voter; /* ballot i is cast by the voter named v<first_voter + i> */
 } ld_vote_plan;
@@ -25,6 +24,7 @@ typedef struct ld_vote_plan {
 typedef struct ld_receipt {
     uint64_t intended_ns;
     uint64_t revision;
+    uint32_t poll; /* its place in the plan */
 } ld_receipt;
 
 typedef struct ld_vote_counts {

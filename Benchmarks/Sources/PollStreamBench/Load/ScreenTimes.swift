@@ -13,11 +13,13 @@ enum ScreenTimes {
     }
 
     static func run(
-        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, seconds: Double
+        _ subscribers: borrowing Subscribers, passers: borrowing Subscribers,
+        _ voters: borrowing Voters, seconds: Double
     ) throws {
         let result = ld_storm_run(
-            subscribers.handle, voters.handle, ld_now_ns() + nanoseconds(seconds))
-        let reason = ld_subscribers_reason(subscribers.handle)
+            subscribers.handle, passers.handle, voters.handle, ld_now_ns() + nanoseconds(seconds))
+        var reason = ld_subscribers_reason(subscribers.handle)
+        if reason?.pointee == 0 { reason = ld_subscribers_reason(passers.handle) }
         try Failure.check(
             result, "votes and viewers",
             reason?.pointee == 0 ? ld_voters_reason(voters.handle) : reason)
@@ -41,9 +43,11 @@ enum ScreenTimes {
         return UnsafeBufferPointer(start: receipts, count: count).map(\.revision).max() ?? 0
     }
 
-    static func pairs(_ subscribers: borrowing Subscribers, _ voters: borrowing Voters) throws
-        -> Pairs
-    {
+    /// - Parameters:
+    ///   - views: viewers times the polls of each.
+    static func pairs(
+        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, views: Int, polls: Int
+    ) throws -> Pairs {
         var pairs = Pairs()
         var (lostArrivals, lostReceipts): (UInt64, UInt64) = (0, 0)
         let arrivals = ld_subscribers_arrivals(subscribers.handle, &pairs.arrivals, &lostArrivals)
@@ -53,8 +57,8 @@ enum ScreenTimes {
         guard
             Int(
                 ld_storm_match(
-                    &matched, arrivals, pairs.arrivals, subscribers.count, receipts,
-                    pairs.receipts)) == Int(LD_OK), let matched
+                    &matched, arrivals, pairs.arrivals, views, receipts, pairs.receipts, polls))
+                == Int(LD_OK), let matched
         else { throw Failure.load("no memory to pair votes and viewers") }
         defer { ld_screen_times_free(matched) }
         pairs.missing = ld_screen_times_missing(matched)

@@ -8,7 +8,8 @@ struct Voters: ~Copyable {
         var connections: Int
         var inFlight: Int
         var overHTTP: Bool
-        var poll: GatewayAPI.Poll
+        /// Each ballot is for the next; all have as many options.
+        var polls: [GatewayAPI.Poll]
     }
 
     init(of endpoint: Endpoint, sources: Int, plan: Plan) throws {
@@ -17,17 +18,17 @@ struct Voters: ~Copyable {
         raw.connection_count = Int32(plan.connections)
         raw.in_flight_count = Int32(plan.inFlight)
         raw.over_http = plan.overHTTP
-        raw.poll_id = plan.poll.id
-        let options = plan.poll.options.prefix(Int(LD_OPTIONS_MAX))
-        raw.option_count = Int32(options.count)
-        withUnsafeMutableBytes(of: &raw.option_ids) { bytes in
-            let ids = bytes.bindMemory(to: UInt64.self)
-            for (index, option) in options.enumerated() {
-                ids[index] = option.id
+        raw.poll_count = Int32(plan.polls.count)
+        raw.option_count = Int32(plan.polls[0].options.count)
+        var created: OpaquePointer?
+        let options = plan.polls.flatMap { $0.options.map(\.id) }
+        let result = plan.polls.map(\.id).withUnsafeBufferPointer { polls in
+            options.withUnsafeBufferPointer { options in
+                raw.poll_ids = polls.baseAddress
+                raw.option_ids = options.baseAddress
+                return ld_voters_create(&created, &raw, nanoseconds(20))
             }
         }
-        var created: OpaquePointer?
-        let result = ld_voters_create(&created, &raw, nanoseconds(20))
         guard let created else { throw Failure.load("no memory for the voters") }
         do {
             try Failure.check(result, "connecting voters", ld_voters_reason(created))

@@ -1,7 +1,7 @@
 import CLoad
 import Glibc
 
-/// Votes at a rate while many watch; the load of `storm` and `slow`.
+/// Votes at a rate while many watch; the load of `storm`, `slow`, `churn` and `many-polls`.
 struct StormLoad {
     let name: String
     let viewers: Int
@@ -13,23 +13,41 @@ struct StormLoad {
     let options: Int
     /// Viewers beside the others that never read, once they have their snapshot.
     var mute = 0
+    /// Viewers beside the others that leave and join again, so many a second in all.
+    var passers = 0
+    var joinsPerSecond = 0
+    /// Polls that the votes go to in turn, and those of them that each viewer watches.
+    var polls = 1
+    var pollsEach = 1
+
+    /// A screen is one poll of one viewer.
+    private var screens: Int { viewers * pollsEach }
+    private var screensOfPoll: Int { screens / polls }
 
     static let inFlight = 64
 
     static let explanation = """
         vote to screen: from the intended time of a vote until a viewer holds a revision at or above \
-        its answer's; every vote paired with every viewer. expected and received count these pairs.
+        its answer's; every vote paired with every viewer of its poll. expected and received count these pairs.
         """
 
     func measure(
         _ server: Server, _ session: Session
     ) throws -> (run: Run, screens: Distribution) {
         let api = GatewayAPI(endpoint: server.endpoint)
-        let poll = try api.createPoll(title: "Storm", optionCount: options)
-        let path = "/ws/polls/\(poll.id)/"
+        let polls = try (1...polls).map { number in
+            if number % 500 == 0 { session.progress.show("creating poll \(number)") }
+            return try api.createPoll(title: "Storm \(number)", optionCount: options)
+        }
+        let path = "/ws/polls/\(polls[0].id)/"
         let sources = session.shared.sources
-        let subscribers = try Subscribers(
-            of: server.endpoint, sources: sources, path: path, count: viewers)
+        let memoryUnwatched = server.anonymousBytes
+        let subscribers =
+            polls.count == 1
+            ? try Subscribers(of: server.endpoint, sources: sources, path: path, count: viewers)
+            : try Subscribers(
+                of: server.endpoint, sources: sources, path: "/ws/",
+                subject: .polls(polls, each: pollsEach), count: viewers)
         session.progress.show("opening \(viewers) viewers")
         var ignored = Distribution()
         let (_, failure) = subscribers.open(concurrency: 256, latencies: &ignored)
@@ -39,24 +57,34 @@ struct StormLoad {
             of: server.endpoint, sources: sources, path: path, count: mute)
         let (_, muteFailure) = muteViewers.open(concurrency: 256, latencies: &ignored)
         if let muteFailure { throw muteFailure }
+        let passers = try Subscribers(
+            of: server.endpoint, sources: sources, path: path, count: passers)
+        let (_, passersFailure) = passers.open(concurrency: 256, latencies: &ignored)
+        if let passersFailure { throw passersFailure }
         try subscribers.rest(seconds: 1)
+        let memoryWatched = server.anonymousBytes
         let voters = try Voters(
             of: server.endpoint, sources: sources,
             plan: Voters.Plan(
-                connections: connections, inFlight: Self.inFlight, overHTTP: false, poll: poll))
+                connections: connections, inFlight: Self.inFlight, overHTTP: false, polls: polls))
         voters.start(votesPerSecond: rate)
-        try run(subscribers, voters, seconds: warmup, "warming up", server, session)
+        try run(
+            subscribers, passers: passers, voters, seconds: warmup, "warming up", server, session)
 
         // A tick of 1 ms could bring as many frames as there are votes.
-        let framesMax = min(Double(rate), 250) * (seconds + 10)
+        let framesMax = min(Double(rate) / Double(polls.count), 250) * (seconds + 10)
         try ScreenTimes.log(
-            subscribers, arrivals: Int(Double(viewers) * framesMax), voters,
+            subscribers, arrivals: Int(Double(screens) * (framesMax + 10)), voters,
             receipts: Int(Double(rate) * (seconds + 10)))
+        if joinsPerSecond > 0 {
+            try passers.beginChurn(perSecond: joinsPerSecond, forSeconds: seconds)
+        }
         let (serverBefore, clientBefore) = (server.cpuSeconds, ld_process_cpu_ns(getpid()))
         let memoryBefore = server.anonymousBytes
         let begun = ld_now_ns()
         let watched = try run(
-            subscribers, voters, seconds: seconds, "storm", server, session)
+            subscribers, passers: passers, voters, seconds: seconds, "storm", server, session)
+        if joinsPerSecond > 0 { try passers.beginChurn(perSecond: 0, forSeconds: 0) }
         let elapsed = Double(ld_now_ns() - begun) / 1e9
         let clientSeconds = Double(ld_process_cpu_ns(getpid()) - clientBefore) / 1e9
         let serverAfter = server.cpuSeconds
@@ -64,18 +92,19 @@ struct StormLoad {
         var count = 0
         var lost: UInt64 = 0
         ld_subscribers_arrivals(subscribers.handle, &count, &lost)
-        let framesPerSecond = Double(count) / Double(viewers) / elapsed
-        try settle(subscribers, voters, session)
+        let framesPerSecond = Double(count) / Double(screens) / elapsed
+        try settle(subscribers, passers: passers, voters, session)
 
-        let pairs = try ScreenTimes.pairs(subscribers, voters)
+        let pairs = try ScreenTimes.pairs(
+            subscribers, voters, views: screens, polls: polls.count)
         var run = Run(server: server.name, load: name)
-        run.expected = UInt64(pairs.receipts) * UInt64(viewers)
+        run.expected = UInt64(pairs.receipts) * UInt64(screensOfPoll)
         run.received = run.expected - pairs.missing
         run.add("vote to screen", pairs.times)
         run.series = [watched.answers, watched.cpu]
         run.add("votes answered per second", Double(pairs.receipts) / elapsed, "1/s")
-        run.add("tallies per second and viewer", framesPerSecond, "1/s")
-        run.add("deliveries per second", framesPerSecond * Double(viewers), "1/s")
+        run.add("tallies per second and screen", framesPerSecond, "1/s")
+        run.add("deliveries per second", framesPerSecond * Double(screens), "1/s")
         if let from = serverBefore, let to = serverAfter {
             run.add("server CPU", (to - from) / elapsed * 100, "%")
         }
@@ -85,7 +114,12 @@ struct StormLoad {
             run.add("server memory, most", memoryMost / 1e6, "MB")
             run.add("server memory, last", memoryAfter / 1e6, "MB")
         }
-        check(pairs, voters, try api.total(of: poll), session)
+        if polls.count > 1, let memoryUnwatched, let memoryWatched {
+            run.add(
+                "user memory per screen", (memoryWatched - memoryUnwatched) / Double(screens), "B")
+        }
+        addChurn(of: passers, elapsed, to: &run, session)
+        check(pairs, voters, try polls.reduce(0) { try $0 + api.total(of: $1) }, session)
         return (run, pairs.times)
     }
 
@@ -99,8 +133,9 @@ struct StormLoad {
     /// In short pieces, for the progress line and for what is shown over time.
     @discardableResult
     private func run(
-        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, seconds: Double,
-        _ what: String, _ server: Server, _ session: Session
+        _ subscribers: borrowing Subscribers, passers: borrowing Subscribers,
+        _ voters: borrowing Voters, seconds: Double, _ what: String, _ server: Server,
+        _ session: Session
     ) throws -> Watched {
         let begun = ld_now_ns()
         let until = begun + nanoseconds(seconds)
@@ -111,7 +146,8 @@ struct StormLoad {
                 "\(what): \(counts.cast_count) cast, \(counts.answer_count) answered")
             let cpuBefore = server.cpuSeconds
             try ScreenTimes.run(
-                subscribers, voters, seconds: min(Double(until - now) / 1e9, 0.25))
+                subscribers, passers: passers, voters, seconds: min(Double(until - now) / 1e9, 0.25)
+            )
             watched.memory = server.anonymousBytes.map { max($0, watched.memory ?? 0) }
             let (at, took) = (Double(ld_now_ns() - begun) / 1e9, Double(ld_now_ns() - now) / 1e9)
             let answers = Double(voters.counts.answer_count - counts.answer_count)
@@ -125,17 +161,43 @@ struct StormLoad {
 
     /// No more votes; until all are answered and on every screen, for up to ten seconds.
     private func settle(
-        _ subscribers: borrowing Subscribers, _ voters: borrowing Voters, _ session: Session
+        _ subscribers: borrowing Subscribers, passers: borrowing Subscribers,
+        _ voters: borrowing Voters, _ session: Session
     ) throws {
         ld_voters_stop(voters.handle)
         session.progress.show("waiting for the last answers and screens")
         let deadline = ld_now_ns() + nanoseconds(10)
         while ld_now_ns() < deadline {
-            try ScreenTimes.run(subscribers, voters, seconds: 0.05)
-            let counts = voters.counts
-            guard counts.answer_count == counts.cast_count else { continue }
+            try ScreenTimes.run(subscribers, passers: passers, voters, seconds: 0.05)
+            let (counts, churn) = (voters.counts, passers.churn)
+            guard counts.answer_count == counts.cast_count,
+                joinsPerSecond == 0 || churn.joined_count == churn.left_count
+            else { continue }
+            guard polls == 1 else {
+                // Which screen is to hold what is only found out when all are paired.
+                return try ScreenTimes.run(subscribers, passers: passers, voters, seconds: 1)
+            }
             let newest = ScreenTimes.newestRevision(voters)
             if Int(ld_subscribers_holding(subscribers.handle, newest)) == viewers { return }
+        }
+    }
+
+    private func addChurn(
+        of passers: borrowing Subscribers, _ elapsed: Double, to run: inout Run, _ session: Session
+    ) {
+        guard joinsPerSecond > 0 else { return }
+        let churn = passers.churn
+        var joining = Distribution()
+        passers.record(into: &joining)
+        run.add("joins per second", Double(churn.joined_count) / elapsed, "1/s")
+        run.add("connect() to snapshot", joining)
+        if churn.joined_count != churn.left_count {
+            session.report.problems.append(
+                "\(churn.left_count) left, only \(churn.joined_count) were back")
+        }
+        if churn.left_count != churn.due_count {
+            session.report.problems.append(
+                "\(churn.due_count - churn.left_count) were to leave and had not joined yet")
         }
     }
 

@@ -74,7 +74,7 @@ struct Votes: ParsableCommand {
         let voters = try Voters(
             of: server.endpoint, sources: shared.sources,
             plan: Voters.Plan(
-                connections: connections, inFlight: places, overHTTP: over == .http, poll: poll))
+                connections: connections, inFlight: places, overHTTP: over == .http, polls: [poll]))
         voters.start(votesPerSecond: rate)
         var ignored = Distribution()
         cast(voters, seconds: warmup, "warming up", &ignored, session)
