@@ -7,7 +7,8 @@ struct Bench: ParsableCommand {
         commandName: "pollstream-bench",
         abstract: "Loads a PollStream gateway and reports what it costs.",
         subcommands: [
-            Fanout.self, Connect.self, Idle.self, Votes.self, Storm.self, Slow.self, Churn.self,
+            Fanout.self, Generic.self, Connect.self, Idle.self, Votes.self, Storm.self, Slow.self,
+            Churn.self,
             ManyPolls.self, Ledger.self, Start.self,
         ])
 }

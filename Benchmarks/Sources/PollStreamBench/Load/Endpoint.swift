@@ -2,15 +2,15 @@ import ArgumentParser
 import CLoad
 import Glibc
 
-/// `http://A.B.C.D:PORT`. Names are not resolved: what is measured should not depend on DNS.
+/// `http://A.B.C.D:PORT` or `ws://A.B.C.D:PORT`. Names are not resolved: what is measured should not depend on DNS.
 struct Endpoint: ExpressibleByArgument, CustomStringConvertible, Equatable {
     let address: UInt32
     let port: UInt16
 
     init?(argument: String) {
         var text = Substring(argument)
-        if text.hasPrefix("http://") {
-            text.removeFirst("http://".count)
+        for scheme in ["http://", "ws://"] where text.hasPrefix(scheme) {
+            text.removeFirst(scheme.count)
         }
         if text.hasSuffix("/") {
             text.removeLast()
@@ -29,6 +29,25 @@ struct Endpoint: ExpressibleByArgument, CustomStringConvertible, Equatable {
     }
 
     var description: String { "http://\(host)" }
+
+    var takesConnections: Bool {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(socket) }
+        return connect(socket) == 0
+    }
+
+    /// As connect(2).
+    func connect(_ socket: Int32) -> Int32 {
+        var binary = sockaddr_in()
+        binary.sin_family = sa_family_t(AF_INET)
+        binary.sin_port = port.bigEndian
+        binary.sin_addr.s_addr = address.bigEndian
+        return withUnsafePointer(to: &binary) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
 
     func target(sources: Int) -> ld_target {
         ld_target(address: address, port: port, source_address_count: UInt16(sources))

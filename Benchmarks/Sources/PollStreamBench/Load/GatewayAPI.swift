@@ -65,17 +65,8 @@ struct GatewayAPI {
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(
             socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = endpoint.port.bigEndian
-        address.sin_addr.s_addr = endpoint.address.bigEndian
-        let connected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
         let bytes = Array(request.utf8)
-        guard connected == 0,
+        guard endpoint.connect(socket) == 0,
             send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         else { throw Failure.server("\(endpoint) cannot be reached") }
 

@@ -16,6 +16,9 @@ final class Server {
     /// From the start of the process until its `listening on` line; nil for a running target.
     let startSeconds: Double?
 
+    /// What a peer's texts were filled with; nil for ours, and for one that runs already.
+    private(set) var places: Peer.Places?
+
     private let folder: String?
 
     /// A gateway that runs already.
@@ -35,11 +38,7 @@ final class Server {
         guard access(binary, X_OK) == 0 else {
             throw Failure.server("there is no \(binary); build it, or name one with --binary")
         }
-        var template = Array((NSTemporaryDirectory() + "/pollstream-bench-XXXXXX").utf8CString)
-        guard let made = mkdtemp(&template) else {
-            throw Failure.server("no temporary folder: \(String(cString: strerror(errno)))")
-        }
-        let folder = String(cString: made)
+        let folder = try temporaryFolder()
         let started = ld_now_ns()
         let processID = try spawn([binary] + arguments(folder), log: folder + "/log")
         do {
@@ -59,6 +58,26 @@ final class Server {
         self.folder = folder
     }
 
+    /// Starts another's server and waits until it takes connections.
+    init(starting peer: Peer, _ command: String) throws {
+        let folder = try temporaryFolder()
+        let places = Peer.Places(
+            port: try freePort(), otherPort: try freePort(), folder: folder, here: peer.here)
+        for (name, lines) in peer.files ?? [:] {
+            try lines.map { places.fill($0) + "\n" }.joined()
+                .write(toFile: "\(folder)/\(name)", atomically: false, encoding: .utf8)
+        }
+        let processID = try spawn(
+            ["/bin/bash", "-c", places.fill(command)], log: folder + "/log")
+        name = peer.name
+        endpoint = Endpoint(argument: "127.0.0.1:\(places.port)")!
+        self.processID = processID
+        self.places = places
+        self.folder = folder
+        startSeconds = nil
+        try awaitConnections(processID, endpoint, log: folder + "/log")
+    }
+
     /// Asks a server that we started to end, waits for it, and removes its folder. Returns what is
     /// wrong with the way it ended, if anything.
     func stop() -> String? {
@@ -75,7 +94,8 @@ final class Server {
             }
             usleep(5000)
         }
-        return status == 0 ? nil : "\(name) ended with status \(status)"
+        // Of another's server it is enough that it ends.
+        return status == 0 || places != nil ? nil : "\(name) ended with status \(status)"
     }
 
     /// User and system time of the process so far, in seconds.
@@ -95,8 +115,17 @@ final class Server {
     }
 }
 
+private func temporaryFolder() throws -> String {
+    var template = Array((NSTemporaryDirectory() + "/pollstream-bench-XXXXXX").utf8CString)
+    guard let made = mkdtemp(&template) else {
+        throw Failure.server("no temporary folder: \(String(cString: strerror(errno)))")
+    }
+    return String(cString: made)
+}
+
 /// Starts a process in its own group, so that Ctrl-C reaches only us, and we end it in order.
-private func spawn(_ command: [String], log: String) throws -> pid_t {
+/// - Parameter input: its standard input; nil: nothing.
+func spawn(_ command: [String], log: String, input: Int32? = nil) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
     posix_spawn_file_actions_init(&actions)
@@ -105,7 +134,11 @@ private func spawn(_ command: [String], log: String) throws -> pid_t {
         posix_spawn_file_actions_destroy(&actions)
         posix_spawnattr_destroy(&attributes)
     }
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    if let input {
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    }
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
     posix_spawn_file_actions_addopen(
         &actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
@@ -125,6 +158,25 @@ private func spawn(_ command: [String], log: String) throws -> pid_t {
         throw Failure.server("\(command[0]): \(String(cString: strerror(result)))")
     }
     return processID
+}
+
+/// Connects until somebody answers.
+private func awaitConnections(_ processID: pid_t, _ endpoint: Endpoint, log: String) throws {
+    let deadline = ld_now_ns() + nanoseconds(20)
+    while !endpoint.takesConnections {
+        let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        if ld_interrupted() { throw Failure.interrupted }
+        var status: Int32 = 0
+        guard waitpid(processID, &status, WNOHANG) == 0 else {
+            throw Failure.server("the server ended before it listened; it said:\n\(said)")
+        }
+        guard ld_now_ns() < deadline else {
+            kill(processID, SIGKILL)
+            waitpid(processID, nil, 0)
+            throw Failure.server("nobody listens on \(endpoint) after 20 s; it said:\n\(said)")
+        }
+        usleep(20_000)
+    }
 }
 
 /// Reads the log until the server says where it listens.

@@ -124,11 +124,21 @@ struct Report: Encodable {
         }
     }
 
-    /// Pairs the gateway's and the limit's runs of `load` in the order they were made.
+    /// Pairs each server's and the limit's runs of `load` in the order they were made. The target is
+    /// the gateway's.
     mutating func addRatio(of figure: String, load: String, target: String? = nil) {
-        let gateways = runs.filter { $0.load == load && $0.server != ServerKind.sendLimit.rawValue }
-        let limits = runs.filter { $0.load == load && $0.server == ServerKind.sendLimit.rawValue }
-        addRatio(of: figure, gateways, limits, load: load, target: target)
+        let ofLoad = runs.filter { $0.load == load && $0.value(of: figure) != nil }
+        let limits = ofLoad.filter { $0.server == ServerKind.sendLimit.rawValue }
+        var names: [String] = []
+        for run in ofLoad where run.server != ServerKind.sendLimit.rawValue {
+            if !names.contains(run.server) { names.append(run.server) }
+        }
+        for name in names {
+            let isGateway = name == names[0]
+            addRatio(
+                of: figure, ofLoad.filter { $0.server == name }, limits,
+                load: isGateway ? load : "\(name), \(load)", target: isGateway ? target : nil)
+        }
     }
 
     /// Pairs the runs of one load with those of another.

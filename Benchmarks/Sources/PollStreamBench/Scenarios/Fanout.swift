@@ -29,6 +29,12 @@ struct Fanout: ParsableCommand {
     @Option(help: "Quiet seconds after opening, so that `viewers` messages have passed.")
     var settle: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Another's server to measure beside, repeatable; Benchmarks/peers has some.",
+            valueName: "file"))
+    var peer: [String] = []
+
     func validate() throws {
         guard (2...20).contains(options) else { throw ValidationError("--options must be 2 to 20") }
         guard warmup >= 0, rounds ?? 1 > 0, subscribers.allSatisfy({ $0 > 0 }) else {
@@ -42,17 +48,23 @@ struct Fanout: ParsableCommand {
     func run() throws {
         try Session.run("fanout", shared, isSharingCore: true) { session in
             session.report.notes.append(Self.explanation)
+            let peers = try peer.map(Peer.init)
             for count in subscribers {
-                defer { addRatios(to: &session.report, load: load(count)) }
-                try session.measure(comparison, gatewayArguments: ["--tick", tick]) { server in
-                    try measure(server, count, session)
-                }
+                defer { addRatios(to: &session.report, load: Rounds.load(count)) }
+                try session.measure(
+                    comparison, gatewayArguments: ["--tick", tick], peers: peers,
+                    { server in try measure(server, count, session) },
+                    peer: { server, peer, sizes in
+                        try PeerLoad(
+                            subscribers: count, rounds: rounds, warmup: warmup,
+                            settle: settle ?? 1, frameBytes: sizes.tally
+                        ).measure(server, peer, session)
+                    })
             }
         }
     }
 
     private static let cost = "server CPU per delivery, net"
-    private static let rawCost = "server CPU per delivery, raw"
     private static let explanation = """
         raw: all CPU of the server process during the rounds, divided by deliveries. It holds one \
         vote over HTTP and its commit per round.
@@ -60,12 +72,10 @@ struct Fanout: ParsableCommand {
         watches. For the limit server that is a bare request and answer.
         """
 
-    private func load(_ count: Int) -> String { "\(count) subscribers" }
-
     private func addRatios(to report: inout Report, load: String) {
         guard comparison.against != nil else { return }
         report.addRatio(of: Self.cost, load: load, target: "at most 1.08")
-        report.addRatio(of: Self.rawCost, load: load)
+        report.addRatio(of: Rounds.cost, load: load)
     }
 
     private func measure(_ server: Server, _ count: Int, _ session: Session) throws -> (
@@ -85,16 +95,19 @@ struct Fanout: ParsableCommand {
         try subscribers.rest(seconds: settle ?? (isLimit ? 0.5 : 6))
 
         var votes = Votes(api: api, count: 0)
-        let warm = changes(
-            warmup, of: watched, awaitsFrames: true, subscribers, &votes, server, session)
+        func changes(_ rounds: Int, of poll: GatewayAPI.Poll, awaitsFrames: Bool) -> Rounds {
+            Rounds(rounds, of: count, on: server, session) { latencies in
+                subscribers.round(
+                    votes.next(for: poll), awaitsFrames: awaitsFrames, latencies: &latencies)
+            }
+        }
+        let warm = changes(warmup, of: watched, awaitsFrames: true)
         if let failure = warm.failure { throw failure }
-        let rounds = rounds ?? max(50, 500_000 / count)
         let measured = changes(
-            rounds, of: watched, awaitsFrames: true, subscribers, &votes, server, session)
+            Rounds.count(rounds, subscribers: count), of: watched, awaitsFrames: true)
         // After a failure nothing is comparable; what was delivered is still told.
         let unwatchedCost = changes(
-            measured.failure == nil ? measured.rounds : 0, of: unwatched, awaitsFrames: false,
-            subscribers, &votes, server, session)
+            measured.failure == nil ? measured.made : 0, of: unwatched, awaitsFrames: false)
         for failure in [measured.failure, unwatchedCost.failure] {
             if let failure { session.report.problems.append("\(failure)") }
         }
@@ -106,33 +119,23 @@ struct Fanout: ParsableCommand {
     }
 
     private func run(
-        _ server: Server, _ count: Int, _ measured: Changes, _ unwatched: Changes,
+        _ server: Server, _ count: Int, _ measured: Rounds, _ unwatched: Rounds,
         _ sizes: Session.FrameSizes
     ) -> Run {
-        var run = Run(server: server.name, load: load(count))
-        run.expected = UInt64(measured.rounds * count)
-        run.received = measured.delivered
-        let deliveries = Double(max(1, measured.delivered))
+        var run = Run(server: server.name, load: Rounds.load(count))
         if let cpu = measured.serverSeconds, let voteCPU = unwatched.serverSeconds,
-            unwatched.rounds == measured.rounds
+            unwatched.made == measured.made
         {
-            run.add(Self.cost, (cpu - voteCPU) / deliveries * 1e6, "µs")
-            run.add(Self.rawCost, cpu / deliveries * 1e6, "µs")
+            run.add(Self.cost, (cpu - voteCPU) / measured.deliveries * 1e6, "µs")
             run.add(
-                "server CPU per unwatched vote", voteCPU / Double(max(1, unwatched.rounds)) * 1e6,
+                "server CPU per unwatched vote", voteCPU / Double(max(1, unwatched.made)) * 1e6,
                 "µs")
         }
-        run.add("client CPU per delivery", measured.clientSeconds / deliveries * 1e6, "µs")
-        run.add("deliveries per second", deliveries / measured.wallSeconds, "1/s")
-        run.add("until the last has it", measured.last)
-        run.series.append(measured.overTime)
-        run.add("until each has it", measured.each)
+        measured.add(to: &run, subscribers: count)
         run.add("bytes per tally frame", Double(sizes.tally), "B")
         run.add("other messages meanwhile", Double(measured.others), "")
         return run
     }
-
-    // MARK: rounds
 
     private struct Votes {
         let api: GatewayAPI
@@ -143,61 +146,5 @@ struct Fanout: ParsableCommand {
             count += 1
             return api.voteRequest(poll: poll, option: count, voter: "v\(count)")
         }
-    }
-
-    /// What some rounds did.
-    private struct Changes {
-        var rounds = 0
-        var delivered: UInt64 = 0
-        var frames: UInt64 = 0
-        var frameBytes = 0.0
-        var others: UInt64 = 0
-        var last = Distribution()
-        var each = Distribution()
-        var overTime = Series(name: "until the last has it", unit: "ms")
-        var serverSeconds: Double?
-        var clientSeconds = 0.0
-        var wallSeconds = 0.0
-        var failure: Failure?
-    }
-
-    /// Makes `count` changes. Ends early, with what there is, on Ctrl-C and on a failure.
-    private func changes(
-        _ count: Int, of poll: GatewayAPI.Poll, awaitsFrames: Bool,
-        _ subscribers: borrowing Subscribers, _ votes: inout Votes, _ server: Server,
-        _ session: Session
-    ) -> Changes {
-        var done = Changes()
-        let serverBefore = server.cpuSeconds
-        let clientBefore = ld_process_cpu_ns(getpid())
-        let begun = ld_now_ns()
-        while done.rounds < count, !ld_interrupted() {
-            session.progress.show(
-                "\(server.name): \(subscribers.count) subscribers, change \(done.rounds) of \(count)"
-            )
-            let (round, failure) = subscribers.round(
-                votes.next(for: poll), awaitsFrames: awaitsFrames, latencies: &done.each)
-            if case .interrupted = failure { break }
-            done.rounds += 1
-            done.delivered += UInt64(round.reached_count - round.mismatch_count)
-            done.frames += round.frame_count
-            done.frameBytes += Double(round.frame_bytes)
-            done.others += round.other_count
-            if round.last_ns > 0 {
-                done.last.record(round.last_ns - round.started_ns)
-                done.overTime.points.append(
-                    .init(
-                        seconds: Double(round.started_ns - begun) / 1e9,
-                        value: Double(round.last_ns - round.started_ns) / 1e6))
-            }
-            done.failure = failure
-            if failure != nil { break }
-        }
-        done.wallSeconds = Double(ld_now_ns() - begun) / 1e9
-        done.clientSeconds = Double(ld_process_cpu_ns(getpid()) - clientBefore) / 1e9
-        if let before = serverBefore, let after = server.cpuSeconds {
-            done.serverSeconds = after - before
-        }
-        return done
     }
 }

@@ -115,8 +115,9 @@ final class Session {
     /// with a fresh server. The pairs alternate in who begins, so that a drift of the machine
     /// falls on both.
     func measure(
-        _ options: ComparisonOptions, gatewayArguments: [String] = [],
-        _ body: (Server) throws -> (Run, FrameSizes)
+        _ options: ComparisonOptions, gatewayArguments: [String] = [], peers: [Peer] = [],
+        _ body: (Server) throws -> (Run, FrameSizes),
+        peer measurePeer: ((Server, Peer, FrameSizes) throws -> Run)? = nil
     ) throws {
         var sizes = FrameSizes(tally: options.frameBytes, snapshot: options.snapshotBytes)
         func gateway() throws {
@@ -138,7 +139,26 @@ final class Session {
                 try limit()
                 try gateway()
             }
+            for peer in peers {
+                if let measurePeer { try measure(peer) { try measurePeer($0, peer, sizes) } }
+            }
         }
+    }
+
+    /// Measures another's server, started for it unless it is --target.
+    func measure(_ peer: Peer, _ body: (Server) throws -> Run) throws {
+        let server: Server
+        if let command = peer.start {
+            progress.show("starting \(peer.name)")
+            try pin(to: serverCore)
+            defer { try? pin(to: clientCore) }
+            server = try Server(starting: peer, command)
+        } else {
+            server = try startGateway()
+        }
+        defer { stop(server) }
+        report.add(try body(server))
+        if ld_interrupted() { throw Failure.interrupted }
     }
 
     private func measureOnce(_ server: Server, _ body: (Server) throws -> (Run, FrameSizes)) throws
