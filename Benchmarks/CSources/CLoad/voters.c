@@ -159,7 +159,7 @@ static void cast_due(ld_voters *v, uint64_t now_ns)
 /* ---- answers ------------------------------------------------------------------------------ */
 
 static void log_receipt(
-    ld_voters *v, const voter *one, int place, const uint8_t *json, size_t count)
+    ld_voters *v, const voter *one, int place, const uint8_t *json, size_t count, uint64_t now_ns)
 {
     uint64_t revision;
     if (!v->receipts || !ld_scan_number(json, count, "revision", &revision))
@@ -170,6 +170,7 @@ static void log_receipt(
     }
     v->receipts[v->receipt_count++] =
         (ld_receipt){ .intended_ns = one->intended_ns[place],
+                      .answered_ns = now_ns,
                       .revision = revision,
                       .poll = one->polls[place] };
 }
@@ -205,7 +206,7 @@ static void take_message(ld_voters *v, voter *one, const ld_frame *frame, uint64
         return;
     }
     ld_outcomes_add(&v->outcomes, frame->payload, frame->payload_bytes, "no status");
-    log_receipt(v, one, place, frame->payload, frame->payload_bytes);
+    log_receipt(v, one, place, frame->payload, frame->payload_bytes, now_ns);
     complete(v, one, place, now_ns);
 }
 
@@ -247,7 +248,7 @@ static int take_response(
         char otherwise[16];
         snprintf(otherwise, sizeof otherwise, "HTTP %d", response.status);
         ld_outcomes_add(&v->outcomes, response.body, response.body_bytes, otherwise);
-        log_receipt(v, one, one->oldest_place, response.body, response.body_bytes);
+        log_receipt(v, one, one->oldest_place, response.body, response.body_bytes, now_ns);
         complete(v, one, one->oldest_place, now_ns);
     }
     return used;

@@ -17,7 +17,7 @@ struct StormTests {
         }
         let receipts = receipts.enumerated().map { index, receipt in
             ld_receipt(
-                intended_ns: receipt.intended, revision: receipt.revision,
+                intended_ns: receipt.intended, answered_ns: 0, revision: receipt.revision,
                 poll: polls.isEmpty ? 0 : polls[index])
         }
         var matched: OpaquePointer?

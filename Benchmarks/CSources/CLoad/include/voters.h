@@ -23,6 +23,7 @@ typedef struct ld_vote_plan {
 /* A ballot that was answered with a revision. */
 typedef struct ld_receipt {
     uint64_t intended_ns;
+    uint64_t answered_ns;
     uint64_t revision;
     uint32_t poll; /* its place in the plan */
 } ld_receipt;

@@ -28,6 +28,8 @@ enum ScreenTimes {
     struct Pairs {
         /// From the intended time of each vote until each viewer held it.
         var times = Distribution()
+        /// From the intended time of each vote until its answer.
+        var answers = Distribution()
         var missing: UInt64 = 0
         /// Newer tallies that came to viewers.
         var arrivals = 0
@@ -53,6 +55,9 @@ enum ScreenTimes {
         let arrivals = ld_subscribers_arrivals(subscribers.handle, &pairs.arrivals, &lostArrivals)
         let receipts = ld_voters_receipts(voters.handle, &pairs.receipts, &lostReceipts)
         pairs.lost = lostArrivals + lostReceipts
+        for receipt in UnsafeBufferPointer(start: receipts, count: pairs.receipts) {
+            pairs.answers.record(receipt.answered_ns - receipt.intended_ns)
+        }
         var matched: OpaquePointer?
         guard
             Int(

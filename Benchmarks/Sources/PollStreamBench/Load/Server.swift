@@ -124,8 +124,12 @@ private func temporaryFolder() throws -> String {
 }
 
 /// Starts a process in its own group, so that Ctrl-C reaches only us, and we end it in order.
-/// - Parameter input: its standard input; nil: nothing.
-func spawn(_ command: [String], log: String, input: Int32? = nil) throws -> pid_t {
+/// - Parameters:
+///   - input: its standard input; nil: nothing.
+///   - output: its standard output; nil: nowhere.
+func spawn(
+    _ command: [String], log: String, input: Int32? = nil, output: Int32? = nil
+) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
     posix_spawn_file_actions_init(&actions)
@@ -139,7 +143,11 @@ func spawn(_ command: [String], log: String, input: Int32? = nil) throws -> pid_
     } else {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     }
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+    if let output {
+        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+    }
     posix_spawn_file_actions_addopen(
         &actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF))

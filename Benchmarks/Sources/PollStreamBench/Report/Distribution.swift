@@ -26,6 +26,15 @@ struct Distribution {
         histogram.add(other.histogram)
     }
 
+    /// What was recorded, for another process to merge: value and count in turn.
+    var encoded: [UInt64] { histogram.recordedValues().flatMap { [$0.value, $0.count] } }
+
+    mutating func merge(encoded: [UInt64]) {
+        for index in stride(from: 0, to: encoded.count - 1, by: 2) {
+            record(encoded[index], count: encoded[index + 1])
+        }
+    }
+
     /// Nil when nothing was recorded: a percentile of nothing is not zero.
     var summary: Summary? {
         guard count > 0 else { return nil }

@@ -101,6 +101,7 @@ struct StormLoad {
         run.expected = UInt64(pairs.receipts) * UInt64(screensOfPoll)
         run.received = run.expected - pairs.missing
         run.add("vote to screen", pairs.times)
+        run.add("vote to answer", pairs.answers)
         run.series = [watched.answers, watched.cpu]
         run.add("votes answered per second", Double(pairs.receipts) / elapsed, "1/s")
         run.add("tallies per second and screen", framesPerSecond, "1/s")
