@@ -4,7 +4,7 @@ import Telemetry
 /// The catalogue's counters, since the start.
 final class CatalogueStatistics: Sendable {
     enum Kind: String, CaseIterable {
-        case create, read, refresh, find, list, change, open, close, delete, audit, ballots
+        case create, read, refresh, find, list, change, open, close, delete, choices, audit, ballots
         case hasBallot = "has_ballot"
 
         init(_ request: CatalogueRequest) {
@@ -20,6 +20,7 @@ final class CatalogueStatistics: Sendable {
                 case .close: .close
                 case .delete: .delete
                 case .hasBallot: .hasBallot
+                case .choices: .choices
                 case .audit: .audit
                 case .ballots: .ballots
                 }

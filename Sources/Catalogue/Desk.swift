@@ -73,6 +73,7 @@ final class Desk {
             happened(.deleted(id, revision: try store.delete(id)))
             return .deleted
         case .hasBallot(let key): return .ballot(exists: try store.hasBallot(key))
+        case .choices(let keys): return .choices(try store.choices(of: keys))
         case .audit, .ballots: preconditionFailure("exports have threads of their own")
         }
     }
@@ -107,7 +108,7 @@ extension CatalogueRequest {
     var isChange: Bool {
         switch self {
         case .create, .change, .open, .close, .delete: true
-        case .read, .refresh, .find, .list, .hasBallot, .audit, .ballots: false
+        case .read, .refresh, .find, .list, .hasBallot, .choices, .audit, .ballots: false
         }
     }
 

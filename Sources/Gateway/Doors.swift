@@ -17,6 +17,8 @@ package struct Doors: Sendable {
 
     /// A loop has the first watcher of a poll, or has lost the last.
     package var watch: @Sendable (PollID, _ isWatched: Bool) -> Void
+    /// Tells other gateways of a counted vote, for those who listen to all of them.
+    package var tellGateways: @Sendable (VoteNotice) -> Void
 
     package init(
         enqueue: @escaping @Sendable (Ballot) -> Bool,
@@ -25,7 +27,8 @@ package struct Doors: Sendable {
         metrics: @escaping @Sendable () -> [UInt8],
         drain: @escaping @Sendable (_ seconds: Int?) -> Void,
         tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in },
-        watch: @escaping @Sendable (PollID, _ isWatched: Bool) -> Void = { _, _ in }
+        watch: @escaping @Sendable (PollID, _ isWatched: Bool) -> Void = { _, _ in },
+        tellGateways: @escaping @Sendable (VoteNotice) -> Void = { _ in }
     ) {
         self.enqueue = enqueue
         self.ask = ask
@@ -34,6 +37,7 @@ package struct Doors: Sendable {
         self.drain = drain
         self.tellOthers = tellOthers
         self.watch = watch
+        self.tellGateways = tellGateways
     }
 }
 
@@ -46,6 +50,8 @@ package enum LoopMessage: Sendable {
     case heard(tallies: [Tally], changed: [PollID])
     /// Another loop answered a ballot of an `after_vote` poll: its voter may see the counts now.
     case voted(PollID, BallotKey)
+    /// For who listens to all votes: counted by another loop, or another gateway.
+    case counted([VoteNotice])
     /// Everything but `/readyz` and new connections goes on for `delay`; then connections are closed,
     /// spread over `spread`. Milliseconds.
     case drain(delay: UInt32, spread: UInt32)

@@ -134,7 +134,7 @@ extension Gateway {
         // An HTTP connection closes after what it has in flight, an export when it is sent.
         guard socket.kind != .none else { return }
         let delay = draining.schedule(connection, at: nowNanoseconds)
-        guard socket.kind != .echo else { return }
+        guard socket.kind != .echo, socket.kind != .feed else { return }
         send("draining", to: connection) { $0.writeDraining(reconnectInMilliseconds: delay) }
     }
 

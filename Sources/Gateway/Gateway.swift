@@ -30,6 +30,7 @@ package final class Gateway {
     var pendingSubscriptions: [ConnectionID: [PendingSubscription]] = [:]
     var knownBallots: KnownBallots
     var ballotIDs = BallotIDs()
+    var feed = VoteFeed()
     var draining = Draining()
     var retiredTopics = RetiredTopics()
     // The HTTP half.
@@ -65,6 +66,7 @@ package final class Gateway {
         // never came hold.
         waiting = WaitingTable()
         owedSnapshots = [:]
+        feed = VoteFeed()
         boards = BoardTable(settings: settings)
         retiredTopics = RetiredTopics()
     }
@@ -94,7 +96,9 @@ package final class Gateway {
         let number = waiting.insert(waiter)
         var ballot = ballot
         ballot.ticket = Ticket(loop: loopIndex, number: number)
+        if wantsNote(of: ballot) { note(ballot, number) }
         if doors.enqueue(ballot) { return true }
+        dropNote(number)
         _ = waiting.remove(number)
         return false
     }
@@ -117,7 +121,7 @@ extension Gateway: LoopHandler {
         switch sockets[connection].kind {
         case .webSocket: obey(message, from: connection)
         case .echo: echo(message, to: connection)
-        case .eventStream, .none: break
+        case .feed, .eventStream, .none: break
         }
     }
 
@@ -138,6 +142,7 @@ extension Gateway: LoopHandler {
         var batch: [LoopMessage] = []
         swap(&batch, &arrived)
         for message in batch { receive(message) }
+        publishFeed()
         batch.removeAll(keepingCapacity: batch.count < 1024)
         swap(&batch, &arrived)
     }
@@ -161,6 +166,7 @@ extension Gateway: LoopHandler {
             for tally in tallies { take(tally) }
             lookUp(changed)
         case .voted(let poll, let key): learn(ballot: key, of: poll)
+        case .counted(let notices): hear(notices)
         case .drain(let delay, let spread):
             beginDraining(delayMilliseconds: delay, spreadMilliseconds: spread)
         case .unlock(let secrets): self.secrets = secrets
@@ -176,6 +182,7 @@ extension Gateway: LoopHandler {
 
     private func answer(_ ballot: SettledBallot) {
         guard let ticket = ballot.ticket, let waiter = waiting.remove(ticket.number) else { return }
+        settleNote(ticket.number, ballot.outcome)
         switch waiter {
         case .ballot(let isAnnounced, let then):
             then(ballot.outcome)
@@ -185,6 +192,7 @@ extension Gateway: LoopHandler {
             if vote.board.poll.results == .afterVote { announce(ballot) }
         case .announcement:
             announce(ballot)
+        case .nobody: break
         case .catalogue:
             preconditionFailure("a ballot was answered in place of a question")
         }

@@ -10,6 +10,9 @@ package struct GatewaySettings: Sendable {
     /// Absolute links start with it, without a trailing slash; nil: from the Host header.
     package var publicURL: String?
     package var servesEcho = false
+    /// What `/ws/global/` tells, and how much of it in a second.
+    package var feed = Feed.names
+    package var feedRate = 5
     /// Whose X-Forwarded-For is believed; nobody's unless told.
     package var trustedProxies: [Network] = []
     /// Other gateways may commit to the same store.
@@ -39,6 +42,9 @@ package struct GatewaySettings: Sendable {
 
     package init() {}
 }
+
+/// Notices of counted votes: with the names that voters gave, without, or none at all.
+package enum Feed: String, CaseIterable, Sendable { case names, anonymous, off }
 
 /// A part of the API that a process may serve alone, so that they scale apart.
 package enum Service: String, CaseIterable, Sendable { case polls, votes, live }

@@ -59,13 +59,13 @@ extension Gateway {
     }
 
     /// A live connection is one client's for good, unlike a proxy's connection for requests.
-    private func takeClient(of request: borrowing Request, _ connection: ConnectionID) {
+    func takeClient(of request: borrowing Request, _ connection: ConnectionID) {
         let client = client(of: request)
         if client != request.peer { loop.setPeer(client, of: connection) }
         countAddress(of: connection, ClientAddress(client))
     }
 
-    private func admitHandshake(_ request: borrowing Request) throws(APIError) {
+    func admitHandshake(_ request: borrowing Request) throws(APIError) {
         switch request.handshake {
         case .valid: break
         case .none, .invalid(status: 426): throw .upgradeRequired
@@ -90,7 +90,7 @@ extension Gateway {
 }
 
 extension Exchange {
-    fileprivate func sendRefusedHandshake(_ error: APIError) {
+    func sendRefusedHandshake(_ error: APIError) {
         var answer = Answer(error)
         answer.closes = true
         if error.status == 426 {

@@ -4,7 +4,7 @@ import Reactor
 
 /// What a loop keeps for each WebSocket and event stream: 24 bytes beside the connection itself.
 struct LiveSocket {
-    enum Kind: UInt8 { case none, webSocket, eventStream, echo }
+    enum Kind: UInt8 { case none, webSocket, eventStream, echo, feed }
 
     private enum Credentials: UInt8 { case none, token, kept }
 

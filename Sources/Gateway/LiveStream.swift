@@ -66,7 +66,7 @@ extension Gateway {
         }
     }
 
-    private func begin(
+    func begin(
         _ kind: LiveSocket.Kind, _ request: borrowing Request, on connection: ConnectionID,
         viewer: Viewer, _ fields: [UInt8]
     ) -> Bool {

@@ -77,7 +77,7 @@ extension Gateway {
     }
 
     /// Scheme and authority that clients reach us by.
-    private func baseURL(for request: borrowing Request) -> String {
+    func baseURL(for request: borrowing Request) -> String {
         if let publicURL = settings.publicURL { return publicURL }
         if request.host.isEmpty { return "" }
         return "http://" + String(decoding: request.host, as: UTF8.self)

@@ -53,7 +53,7 @@ extension Gateway {
     }
 
     /// Where an admin key is configured, only who holds it makes polls.
-    private func expectAdmin(_ request: borrowing Request) throws(APIError) {
+    func expectAdmin(_ request: borrowing Request) throws(APIError) {
         guard let expected = settings.adminKeyHash else { return }
         guard case .adminKey(let hash)? = try caller(of: request).bearer else {
             throw .unauthorized

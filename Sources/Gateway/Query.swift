@@ -2,7 +2,7 @@
 ///
 /// Borrows its bytes. Parameters nobody asks for are never decoded.
 struct Query {
-    private let text: UnsafeRawBufferPointer
+    let text: UnsafeRawBufferPointer
 
     init(_ text: UnsafeRawBufferPointer) { self.text = text }
 

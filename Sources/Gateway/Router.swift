@@ -40,6 +40,9 @@ struct Route: Sendable {
         return handlers.first { $0.method == wanted }?.handler
     }
 
+    /// Of the original platform: errors are in its words.
+    var isOriginal: Bool { path.withUTF8Buffer { $0.starts(with: "/api/".utf8) } }
+
     /// For the Allow field.
     var allowedMethods: String {
         var names: [String] = []
@@ -106,14 +109,14 @@ extension Gateway {
             }
             return request.method == .options
                 ? exchange.sendOptions(of: route, to: request)
-                : exchange.sendMethodNotAllowed(route.allowedMethods)
+                : exchange.sendMethodNotAllowed(route, request.method)
         }
         switch request.method {
         case .options where path.isEqual(to: "*"):
             var answer = Answer(status: 204)
             answer.fields.add("Allow", Routes.everyMethod)
             exchange.send(answer)
-        case .connect: exchange.sendMethodNotAllowed(Routes.everyMethod)
+        case .connect: exchange.sendMethodNotAllowed()
         default:
             // No path of ours needs an escape, so none is decoded: what has one is not here.
             exchange.send(PercentEncoding.isWellFormed(path) ? .notFound : .malformedRequest)
@@ -142,9 +145,18 @@ extension Gateway {
 }
 
 extension Exchange {
-    fileprivate func sendMethodNotAllowed(_ allowed: String) {
+    fileprivate func sendMethodNotAllowed(_ route: Route, _ method: Request.Method) {
+        var answer =
+            route.isOriginal
+            ? Answer(OriginalFailure(405, "Method \"\(method.name)\" not allowed."))
+            : Answer(APIError.methodNotAllowed)
+        answer.fields.add("Allow", route.allowedMethods)
+        send(answer)
+    }
+
+    fileprivate func sendMethodNotAllowed() {
         var answer = Answer(APIError.methodNotAllowed)
-        answer.fields.add("Allow", allowed)
+        answer.fields.add("Allow", Routes.everyMethod)
         send(answer)
     }
 

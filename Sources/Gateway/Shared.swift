@@ -8,8 +8,12 @@ package final class Shared: Sendable {
     let rates = RateLimiter()
     let addresses = AddressCounts()
     let exports = ExportSlots()
+    package let feedPacer: FeedPacer
 
-    package init(secrets: Secrets?) { self.secrets = secrets }
+    package init(secrets: Secrets?, feedRate: Int = 5) {
+        self.secrets = secrets
+        feedPacer = FeedPacer(rate: feedRate)
+    }
 }
 
 /// What comes from the keys that all gateways on one database share. Without them nobody's identity

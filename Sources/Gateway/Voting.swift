@@ -56,7 +56,8 @@ extension Gateway {
                 // What its voter sees may depend on it: then its outcome comes back all the same.
                 let isQueued =
                     board.poll.results == .afterVote
-                    ? enqueue(ballot, .announcement) : doors.enqueue(ballot)
+                    ? enqueue(ballot, .announcement)
+                    : settings.feed == .off ? doors.enqueue(ballot) : enqueue(ballot, .nobody)
                 then(isQueued ? .success(()) : .failure(UnqueuedVote(outcome: .overloaded)))
             }
         }

@@ -11,6 +11,8 @@ struct WaitingTable {
         case socketVote(SocketVote)
         /// Nobody waits, but other loops hear whose ballot it was.
         case announcement
+        /// Nobody waits, but the feed tells of it.
+        case nobody
     }
 
     private var slots: [Waiter?] = []

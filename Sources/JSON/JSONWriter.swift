@@ -57,6 +57,19 @@ package struct JSONWriter {
         followsValue = false
     }
 
+    /// As above, for a name that is not known beforehand.
+    package mutating func name(_ name: String) {
+        var name = name
+        name.withUTF8 { text in
+            write(atMost: 6 * text.count + 3) { out in
+                let count = ps_json_write_string(out, text.baseAddress, text.count)
+                out[count] = UInt8(ascii: ":")
+                return count + 1
+            }
+        }
+        followsValue = false
+    }
+
     /// A member with a string, or null.
     package mutating func member(_ name: StaticString, _ string: String?) {
         self.name(name)

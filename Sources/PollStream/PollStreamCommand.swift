@@ -99,6 +99,11 @@ struct ServeOptions: ParsableArguments {
         name: .customLong("compress-above"), parsing: .unconditional,
         help: Setting.named("compress-above").argumentHelp)
     var compressAbove: String?
+    @Option(parsing: .unconditional, help: Setting.named("feed").argumentHelp) var feed: String?
+    @Option(
+        name: .customLong("feed-rate"), parsing: .unconditional,
+        help: Setting.named("feed-rate").argumentHelp)
+    var feedRate: String?
     @Option(parsing: .unconditional, help: Setting.named("voter-names").argumentHelp)
     var voterNames: String?
     @Option(
@@ -147,7 +152,8 @@ struct ServeOptions: ParsableArguments {
             "ops-listen": opsListen, "database": database, "migrate": migrate,
             "redis": redis, "ledger-connections": ledgerConnections, "retain": retain,
             "proxy-protocol": proxyProtocol, "loops": loops,
-            "tick": tick, "fan-out": fanOut, "compress-above": compressAbove, "services": services,
+            "tick": tick, "fan-out": fanOut, "compress-above": compressAbove,
+            "feed": feed, "feed-rate": feedRate, "services": services,
             "voter-names": voterNames,
             "public-url": publicURL,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,

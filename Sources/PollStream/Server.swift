@@ -42,7 +42,7 @@ final class Server {
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
 
         storage = try Storage(configuration, log: log)
-        let shared = Shared(secrets: storage.secrets)
+        let shared = Shared(secrets: storage.secrets, feedRate: configuration.gateway.feedRate)
         relay = configuration.relay.map { [log, switchboard] settings in
             Relay(
                 settings: settings, log: log, viewers: { shared.viewers.own },
@@ -51,6 +51,9 @@ final class Server {
                         shared.viewers.lease(viewers.count, of: viewers.poll, to: viewers.node)
                     }
                     switchboard.announce(news)
+                    let now = UInt64(Clock.monotonicNanoseconds())
+                    let counted = news.counted.filter { _ in shared.feedPacer.take(at: now) }
+                    if !counted.isEmpty { switchboard.tellAll(.counted(counted)) }
                 })
         }
         unlocking = Unlocking(storage, log: log) { [switchboard, relay] in
@@ -88,7 +91,8 @@ final class Server {
             metrics: { metrics.render() },
             drain: { [shutdown] in shutdown.request(seconds: $0) },
             tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) },
-            watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) })
+            watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) },
+            tellGateways: { [relay] in relay?.publish($0) })
 
         var loopSettings = configuration.loop
         loopSettings.usesURing = try configuration.fanOut.usesURing()

@@ -137,6 +137,17 @@ struct Setting: Sendable {
                 value == "off" ? nil : UInt32(try Value.bytes(value, in: 0...1 << 30))
         },
         single(
+            "feed", "names|anonymous|off", standard: "names",
+            "What /ws/global/ tells of counted votes; names are those that voters gave themselves."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.feed = try Value.choice(value, of: Feed.self)
+        },
+        single(
+            "feed-rate", "N", standard: "5", "Votes that /ws/global/ tells of in a second, at most."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.feedRate = try Value.integer(value, in: 1...1_000)
+        },
+        single(
             "voter-names", "allow|deny", standard: "allow",
             "Whether a name given by the client is an identity."
         ) { (configuration, value) throws(BadValue) in

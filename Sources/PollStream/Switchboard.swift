@@ -29,6 +29,7 @@ final class Switchboard: @unchecked Sendable {
     func announce(_ event: PollEvent) { tellAll(.happened(event)) }
 
     func announce(_ news: RelayNews) {
+        if news.tallies.isEmpty && news.changed.isEmpty { return }
         tellAll(.heard(tallies: Array(news.tallies.values), changed: Array(news.changed)))
     }
 

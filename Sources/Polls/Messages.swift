@@ -15,6 +15,8 @@ package enum CatalogueRequest: Sendable {
     case delete(PollID)
     /// Whether this voter has a ballot.
     case hasBallot(BallotKey)
+    /// What these voters have chosen; answered in order, nil for who has no ballot.
+    case choices([BallotKey])
     case audit(PollID)
     /// One page of an export, by key.
     case ballots(PollID, after: BallotKey?, limit: Int)
@@ -29,6 +31,7 @@ package enum CatalogueAnswer: Sendable {
     case page(PollPage)
     case deleted
     case ballot(exists: Bool)
+    case choices([Choices?])
     case audit(Audit)
     case ballots([StoredBallot])
     case refused(CatalogueRefusal)
@@ -138,6 +141,21 @@ package enum PollEvent: Sendable {
     /// Opened, closed, or changed by its host: the whole poll as the change left it.
     case changed(PollRecord, PollTransition)
     case deleted(PollID, revision: Int64)
+}
+
+/// A counted vote as the feed of all votes tells of it.
+package struct VoteNotice: Sendable, Equatable {
+    package var pollID: PollID
+    /// Of the option; of several, the first.
+    package var position: Int
+    /// The name that the voter gave; empty where there is none to be told.
+    package var voter: String
+
+    package init(pollID: PollID, position: Int, voter: String) {
+        self.pollID = pollID
+        self.position = position
+        self.voter = voter
+    }
 }
 
 package enum PollTransition: Sendable, Equatable { case opened, closed, edited }

@@ -60,6 +60,21 @@ package struct PollDraft: Sendable, Equatable {
         }
     }
 
+    /// A poll as the original platform took it, with texts that its own rules have passed: any number
+    /// of options up to ``Choices/optionLimit``, equal ones too, and an end that may have passed.
+    package init(
+        original title: String, description: String, creatorName: String, options: [String],
+        endTime: Int64
+    ) {
+        precondition(options.count <= Choices.optionLimit, "more options than a ballot can mark")
+        self.title = title
+        self.description = description
+        self.creatorName = creatorName
+        self.options = options
+        self.endTime = endTime
+        (kind, maxChoices, results, allowsChange) = (.single, 1, .live, false)
+    }
+
     /// 2 to 20, trimmed, distinct.
     static func options(_ options: [String]?) throws(InvalidPoll) -> [String] {
         guard let options else { throw InvalidPoll("options", "Give 2 to 20 options.") }
@@ -140,7 +155,7 @@ package struct InvalidPoll: Error, Sendable, Equatable {
 
 extension String {
     /// Without white space (Unicode White_Space) at both ends.
-    func trimmed() -> String {
+    package func trimmed() -> String {
         var scalars = Substring(self).unicodeScalars
         while let first = scalars.first, first.properties.isWhitespace { scalars.removeFirst() }
         while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }

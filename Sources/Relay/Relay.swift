@@ -17,10 +17,13 @@ package struct RelayNews: Sendable {
     /// What they are now stands in the database.
     package internal(set) var changed: Set<PollID> = []
     package internal(set) var viewers: [Viewers] = []
+    package internal(set) var counted: [VoteNotice] = []
     /// Redis does not let us listen.
     var refusal: String?
 
-    package var isEmpty: Bool { tallies.isEmpty && changed.isEmpty && viewers.isEmpty }
+    package var isEmpty: Bool {
+        tallies.isEmpty && changed.isEmpty && viewers.isEmpty && counted.isEmpty
+    }
 }
 
 /// The post room between processes: tells other gateways on the same database what this one has
@@ -94,6 +97,11 @@ package final class Relay: @unchecked Sendable {
             case .changed(let record, _): outbox.add(changed: record.poll.id)
             }
         statistics.dropped.add(UInt64(lostCount))
+    }
+
+    /// A counted vote, for who listens to all of them. From any thread; does not wait.
+    package func publish(_ notice: VoteNotice) {
+        statistics.dropped.add(UInt64(outbox.add(counted: notice)))
     }
 
     /// A loop has the first watcher of a poll. As often as `leave`.

@@ -6,6 +6,7 @@ package import Polls
 ///     1 tally 8f3c… 42 1766490000123 3 1766490000120 1,2 SEAL
 ///     1 viewers 8f3c… 42 17 SEAL
 ///     1 changed 8f3c… 42 SEAL
+///     1 counted 8f3c… 42 0 c3a46461 SEAL
 ///     1 alive 8f3c… SEAL
 package enum RelayMessage: Sendable, Equatable {
     case tally(Tally)
@@ -13,6 +14,8 @@ package enum RelayMessage: Sendable, Equatable {
     case viewers(PollID, count: Int)
     /// Created, changed, closed or deleted: what it is now stands in the database.
     case changed(PollID)
+    /// A vote, for who listens to all of them; the name is UTF-8 in hexadecimal, and a dot.
+    case counted(VoteNotice)
     /// Of the sender's own channel: what it does not hear back, nobody hears.
     case alive
 
@@ -30,6 +33,10 @@ package enum RelayMessage: Sendable, Equatable {
                 + " \(tally.at) \(counts)"
         case .viewers(let poll, let count): words = "viewers \(node) \(poll.rawValue) \(count)"
         case .changed(let poll): words = "changed \(node) \(poll.rawValue)"
+        case .counted(let notice):
+            words =
+                "counted \(node) \(notice.pollID.rawValue) \(notice.position) "
+                + Hexadecimal.encode(notice.voter) + "."
         case .alive: words = "alive \(node)"
         }
         let bytes = Array("\(Self.version) \(words) ".utf8)
@@ -51,6 +58,14 @@ package enum RelayMessage: Sendable, Equatable {
         case ("viewers", 5):
             guard let poll = poll(), let count = numbers[1], count >= 0 else { return nil }
             return (.viewers(poll, count: Int(count)), node)
+        case ("counted", 6):
+            guard let poll = poll(), let position = numbers[1], words[5].hasSuffix("."),
+                (0..<Int64(Choices.optionLimit)).contains(position),
+                let voter = Hexadecimal.decode(words[5].dropLast())
+            else { return nil }
+            return (
+                .counted(VoteNotice(pollID: poll, position: Int(position), voter: voter)), node
+            )
         case ("tally", 8):
             guard let poll = poll(), let revision = numbers[1], let ballots = numbers[2],
                 let at = numbers[3], ballots >= 0
@@ -63,6 +78,26 @@ package enum RelayMessage: Sendable, Equatable {
             return (.tally(tally), node)
         default: return nil
         }
+    }
+}
+
+/// Text as words can hold it.
+enum Hexadecimal {
+    static func encode(_ text: String) -> String {
+        text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// - Returns: nil where it is not UTF-8 in hexadecimal.
+    static func decode(_ digits: Substring) -> String? {
+        let digits = Array(digits.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            let pair = String(decoding: digits[index...index + 1], as: UTF8.self)
+            guard pair.first != "+", let byte = UInt8(pair, radix: 16) else { return nil }
+            bytes.append(byte)
+        }
+        return String(validating: bytes, as: UTF8.self)
     }
 }
 

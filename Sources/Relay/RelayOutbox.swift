@@ -10,7 +10,11 @@ final class RelayOutbox: @unchecked Sendable {
         var isChanged = false
         /// Viewers here.
         var viewerCount: Int?
+        var counted: [VoteNotice] = []
     }
+
+    /// Votes told of, of one poll; past it the oldest are forgotten.
+    private static let countedLimit = 64
 
     // Guarded by `monitor`.
     private let monitor = Monitor()
@@ -37,7 +41,15 @@ final class RelayOutbox: @unchecked Sendable {
         update(viewers, \.poll) { $0.viewerCount = $1.count }
     }
 
-    /// What could not be sent comes back, unless something newer waits by now.
+    func add(counted notice: VoteNotice) -> Int {
+        update([notice], \.pollID) { unsent, notice in
+            if unsent.counted.count == Self.countedLimit { unsent.counted.removeFirst() }
+            unsent.counted.append(notice)
+        }
+    }
+
+    /// What could not be sent comes back, unless something newer waits by now; votes do not: by then
+    /// they are no news.
     func putBack(_ failed: [(poll: PollID, unsent: Unsent)]) -> Int {
         update(failed, \.poll) { unsent, failed in
             let earlier = failed.unsent

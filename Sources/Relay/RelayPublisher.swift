@@ -90,6 +90,10 @@ final class RelayPublisher: @unchecked Sendable {
                 try append(.changed(poll), to: channels.polls, on: connection)
                 count += 1
             }
+            for notice in unsent.counted {
+                try append(.counted(notice), to: channels.polls, on: connection)
+                count += 1
+            }
             if let viewers = unsent.viewerCount {
                 try append(.viewers(poll, count: viewers), to: channel, on: connection)
                 count += 1

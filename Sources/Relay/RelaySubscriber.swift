@@ -166,6 +166,7 @@ final class RelaySubscriber: @unchecked Sendable {
                 news.tallies[tally.pollID] = tally
             }
         case .changed(let id): news.changed.insert(id)
+        case .counted(let notice): news.counted.append(notice)
         case .viewers(let id, let count):
             news.viewers.append(RelayNews.Viewers(poll: id, node: sender.rawValue, count: count))
         case .alive: break

@@ -58,10 +58,16 @@ package protocol CatalogueStore: AnyObject {
     /// is due; nil where none will be.
     func millisecondsUntilNextTransition() throws(StoreError) -> Int64?
 
-    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool
+    /// What these voters have chosen, in the order of `keys`, nil for who has no ballot; one
+    /// statement for each store that can.
+    func choices(of keys: [BallotKey]) throws(StoreError) -> [Choices?]
 }
 
 extension CatalogueStore {
+    package func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool {
+        try choices(of: [key])[0] != nil
+    }
+
     package func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
         var refreshed = RefreshedPolls(changed: [], gone: [])
         for (poll, record) in zip(known, try read(known.map(\.id))) {

@@ -142,7 +142,9 @@ final class MemoryStore: CatalogueStore, ExportStore, @unchecked Sendable {
         }
     }
 
-    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool { try call { key.low == 1 } }
+    func choices(of keys: [BallotKey]) throws(StoreError) -> [Choices?] {
+        try call { keys.map { $0.low == 1 ? Choices(mask: 1) : nil } }
+    }
 
     func audit(_ id: PollID) throws(StoreError) -> Audit {
         try call { () throws(StoreError) in

@@ -73,6 +73,19 @@ def wait_until_joined(*gateways):
 # What it is for
 
 
+def test_the_feed_of_all_votes_is_of_all_gateways(redis, start_with):
+    here, there = start_with(redis.url), start_with(redis.url, "--feed", "anonymous")
+    wait_until_joined(here, there)
+    poll = here.create_poll(["Yes", "No"])
+    with Viewer(here, "/ws/global/") as one, Viewer(there, "/ws/global/") as other:
+        here.cast(poll, 1, "Ada")
+        for viewer, name in ((one, "Ada"), (other, "Anonymous")):
+            notice = viewer.receive()
+            assert (notice["voter_name"], notice["option_text"]) == (name, "No")
+        there.cast(poll, 0, "Bob")
+        assert [viewer.receive()["option_text"] for viewer in (one, other)] == ["Yes", "Yes"]
+
+
 def test_what_one_gateway_commits_is_told_by_the_others(redis, start_with):
     here, there = start_with(redis.url), start_with(redis.url)
     wait_until_joined(here, there)

@@ -19,6 +19,11 @@ struct RelayMessageTests {
             .tally(tally()), .tally(tally(Array(repeating: .max, count: Choices.optionLimit))),
             .viewers(PollID(1)!, count: 0), .viewers(PollID(1)!, count: 1_000_000),
             .changed(PollID(42)!), .alive,
+            .counted(VoteNotice(pollID: PollID(42)!, position: 62, voter: "")),
+            .counted(
+                VoteNotice(
+                    pollID: PollID(42)!, position: 0,
+                    voter: String(repeating: "\u{1F600}", count: 200))),
         ]
         for message in messages {
             let bytes = message.encoded(by: node, with: seal)

@@ -349,6 +349,33 @@ struct CatalogueTests {
         #expect(try !store.hasBallot(test.ballot(2, in: poll, for: 0).key))
     }
 
+    @Test(arguments: Backend.allCases)
+    func `what voters chose is told in the order of the question`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        let poll = try test.createPoll()
+        let (ada, bob) = (test.ballot(1, in: poll, for: 1), test.ballot(2, in: poll, for: 0))
+        let nobody = test.ballot(3, in: poll, for: 0)
+        _ = try test.store.settle([ada, bob])
+        let choices = try test.store.choices(of: [bob.key, nobody.key, ada.key, bob.key])
+        #expect(choices == [bob.choices, nil, ada.choices, bob.choices])
+        #expect(try test.store.choices(of: []) == [])
+    }
+
+    @Test(arguments: Backend.allCases)
+    func `a poll of the original platform keeps what it was given`(on backend: Backend) throws {
+        let test = try TestStore(backend)
+        for texts in [[], ["one"], ["same", "same"], (1...63).map { "\($0)" }] {
+            let draft = PollDraft(
+                original: "Title", description: "", creatorName: "ada", options: texts, endTime: 1)
+            let poll = try test.store.create(
+                draft, hostKeyHash: [1], joinCode: "CODE\(texts.count)"
+            ).poll
+            #expect(poll.options.map(\.text) == texts)
+            #expect(poll.tally.counts.count == texts.count)
+            #expect(poll.endTime == 1)
+        }
+    }
+
     @Test func `after the close of the store everything is unavailable`() throws {
         let test = try TestStore()
         let store = test.sqlite

@@ -54,7 +54,9 @@ final class PostgresParts: AnyStore {
     func millisecondsUntilNextTransition() throws(StoreError) -> Int64? {
         try catalogue.millisecondsUntilNextTransition()
     }
-    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool { try catalogue.hasBallot(key) }
+    func choices(of keys: [BallotKey]) throws(StoreError) -> [Choices?] {
+        try catalogue.choices(of: keys)
+    }
     func audit(_ id: PollID) throws(StoreError) -> Audit { try exports.audit(id) }
     func ballots(of id: PollID, after key: BallotKey?, limit: Int) throws(StoreError)
         -> [StoredBallot]

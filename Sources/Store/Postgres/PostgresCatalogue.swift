@@ -157,13 +157,24 @@ final class PostgresCatalogue: CatalogueStore {
         }
     }
 
-    func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool {
+    func choices(of keys: [BallotKey]) throws(StoreError) -> [Choices?] {
         try read { (connection, deadline) throws(PostgresFailure) in
             var parameters = PostgresParameters()
-            parameters.append(key)
-            return try connection.execute(
-                "SELECT 1 FROM pollstream.ballots WHERE key = $1", parameters, until: deadline
-            ).count == 1
+            parameters.append(keys)
+            let rows = try connection.execute(
+                """
+                SELECT b.choices
+                FROM unnest($1) WITH ORDINALITY AS asked (key, place)
+                    LEFT JOIN pollstream.ballots b USING (key)
+                ORDER BY place
+                """, parameters, until: deadline)
+            guard rows.count == keys.count else { throw .damaged("an answer for each ballot") }
+            var found: [Choices?] = []
+            for row in 0..<rows.count {
+                let mask = try rows.optionalInteger(row, 0)
+                found.append(mask.map { Choices(mask: UInt64(bitPattern: $0)) })
+            }
+            return found
         }
     }
 

@@ -51,11 +51,18 @@ extension SQLiteStore {
         }
     }
 
-    package func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool {
+    package func choices(of keys: [BallotKey]) throws(StoreError) -> [Choices?] {
         try read { (connection) throws(SQLiteFailure) in
-            let find = try connection.statement("SELECT 1 FROM ballots WHERE key = ?")
-            find.bind(1, key)
-            return try find.first { (_) throws(SQLiteFailure) in true } ?? false
+            var found: [Choices?] = []
+            for key in keys {
+                let find = try connection.statement("SELECT choices FROM ballots WHERE key = ?")
+                find.bind(1, key)
+                found.append(
+                    try find.first { (row) throws(SQLiteFailure) in
+                        Choices(mask: UInt64(bitPattern: row.integer(0)))
+                    })
+            }
+            return found
         }
     }
 }
