@@ -15,7 +15,10 @@ final class RelayPublisher: @unchecked Sendable {
     private let health: Health
     private let viewers: @Sendable () -> [(poll: PollID, count: Int)]
     // Of the thread.
-    private var connection: RedisConnection?
+    private var links: RedisLinks?
+    private var seeds = RedisLinks.Seeds()
+    /// Of each node: messages that it has not answered.
+    private var unanswered: [Int: Int] = [:]
     private var backoff: Backoff
     private var nextHeartbeat: Int64 = 0
     private var told = ViewerNews()
@@ -60,7 +63,7 @@ final class RelayPublisher: @unchecked Sendable {
             health.recover()
             statistics.isPublishing.store(true, ordering: .relaxed)
         } catch {
-            connection = nil
+            links = nil
             statistics.isPublishing.store(false, ordering: .relaxed)
             statistics.failures.add()
             health.lose(reason: error.reason)
@@ -76,53 +79,51 @@ final class RelayPublisher: @unchecked Sendable {
     private func send(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)])
         throws(RedisConnection.Failure)
     {
-        let connection = try connected()
-        var count = 1
-        try append(.alive, to: channels.node(node), on: connection)
+        let links = try linked()
+        unanswered.removeAll(keepingCapacity: true)
+        try append(.alive, to: channels.node(node), on: links)
         for (poll, unsent) in unsent {
             let channel = channels.poll(poll)
             // The final tally precedes the close.
-            if let tally = unsent.tally {
-                try append(.tally(tally), to: channel, on: connection)
-                count += 1
-            }
-            if unsent.isChanged {
-                try append(.changed(poll), to: channels.polls, on: connection)
-                count += 1
-            }
+            if let tally = unsent.tally { try append(.tally(tally), to: channel, on: links) }
+            if unsent.isChanged { try append(.changed(poll), to: channels.polls, on: links) }
             for notice in unsent.counted {
-                try append(.counted(notice), to: channels.polls, on: connection)
-                count += 1
+                try append(.counted(notice), to: channels.polls, on: links)
             }
             if let viewers = unsent.viewerCount {
-                try append(.viewers(poll, count: viewers), to: channel, on: connection)
-                count += 1
+                try append(.viewers(poll, count: viewers), to: channel, on: links)
             }
         }
-        try connection.flush()
-        for _ in 0..<count {
-            if case .error = try connection.reply() {
-                // Without memory, or without the right: nothing that trying again would cure.
-                statistics.refused.add()
-            } else {
-                statistics.published.add()
-            }
+        for node in unanswered.keys { try links.connections[node]?.flush() }
+        for (node, count) in unanswered {
+            for _ in 0..<count { try takeAnswer(of: links.connections[node]) }
         }
+    }
+
+    private func takeAnswer(of connection: RedisConnection?) throws(RedisConnection.Failure) {
+        guard case .error(let reason)? = try connection?.reply() else {
+            return statistics.published.add()
+        }
+        if RedisLinks.isElsewhere(reason) { throw RedisConnection.Failure(reason: reason) }
+        // Without memory, or without the right: nothing that trying again would cure.
+        statistics.refused.add()
     }
 
     private func append(
-        _ message: RelayMessage, to channel: [UInt8], on connection: RedisConnection
+        _ message: RelayMessage, to channel: [UInt8], on links: RedisLinks
     ) throws(RedisConnection.Failure) {
-        try connection.append([
-            Array("PUBLISH".utf8), channel, message.encoded(by: node, with: seal),
+        let place = try links.node(of: channel)
+        unanswered[place, default: 0] += 1
+        try links.connections[place]?.append([
+            links.publish, channel, message.encoded(by: node, with: seal),
         ])
     }
 
-    private func connected() throws(RedisConnection.Failure) -> RedisConnection {
-        if let connection { return connection }
-        let made = try RedisConnection(settings.target)
+    private func linked() throws(RedisConnection.Failure) -> RedisLinks {
+        if let links { return links }
+        let made = try RedisLinks(settings.target, seeds: &seeds)
         statistics.connects.add()
-        connection = made
+        links = made
         return made
     }
 }

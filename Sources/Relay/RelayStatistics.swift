@@ -14,6 +14,8 @@ final class RelayStatistics: Sendable {
     let failures = Counter()
     let isPublishing = Atomic<Bool>(false)
     let isSubscribed = Atomic<Bool>(false)
+    /// That the subscriber is connected to.
+    let nodes = Atomic<Int>(0)
 
     func write(to text: inout MetricsText) {
         text.counter(
@@ -43,5 +45,8 @@ final class RelayStatistics: Sendable {
         text.gauge(
             "pollstream_relay_subscribed", "Whether Redis brings messages.",
             isSubscribed.load(ordering: .relaxed) ? 1 : 0)
+        text.gauge(
+            "pollstream_relay_nodes", "Redis nodes that channels are heard from.",
+            nodes.load(ordering: .relaxed))
     }
 }

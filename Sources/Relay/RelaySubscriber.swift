@@ -17,6 +17,7 @@ final class RelaySubscriber: @unchecked Sendable {
     private let heard: @Sendable (RelayNews) -> Void
     // Of the thread, but for the flag.
     private var backoff: Backoff
+    private var seeds = RedisLinks.Seeds()
     private let monitor = Monitor()
     private var isStopping = false
 
@@ -67,22 +68,25 @@ final class RelaySubscriber: @unchecked Sendable {
 
     /// Until it is lost, silent for too long, or nobody wants it any more.
     private func listen() throws(RedisConnection.Failure) {
-        let connection = try RedisConnection(settings.target)
+        let links = try RedisLinks(settings.target, seeds: &seeds)
         statistics.connects.add()
-        try tell(connection, "SUBSCRIBE", [channels.polls, channels.node(node)])
-        try tell(connection, "SUBSCRIBE", watchlist.takeAll().map(channels.poll))
+        try tell(links, links.subscribe, [channels.polls, channels.node(node)])
+        try tell(links, links.subscribe, watchlist.takeAll().map(channels.poll))
         let limit = settings.silenceLimit.nanoseconds
         var news = RelayNews()
-        var lastWord = Clock.monotonicNanoseconds()
-        var lastAlive = lastWord
-        var nextPing = lastWord
+        // By node.
+        var lastWords: [Int: Int64] = [:]
+        var lastAlive = Clock.monotonicNanoseconds()
+        var nextPing = lastAlive
         while !monitor.withLock({ isStopping }) {
-            let isReadable = poll(connection, forMilliseconds: 250)
+            let readable = poll(links, forMilliseconds: 250)
             let now = Clock.monotonicNanoseconds()
-            if isReadable {
-                lastWord = now
+            if !readable.isEmpty {
                 var isAlive = false
-                try connection.read { take($0, into: &news, &isAlive) }
+                for node in readable {
+                    lastWords[node] = now
+                    try links.connections[node]?.read { take($0, into: &news, &isAlive) }
+                }
                 if isAlive { lastAlive = now }
                 if let reason = news.refusal { throw RedisConnection.Failure(reason: reason) }
                 if !news.isEmpty { heard(news) }
@@ -93,14 +97,22 @@ final class RelaySubscriber: @unchecked Sendable {
                 if isAlive { backoff.reset() }
             }
             let changes = watchlist.takeChanges()
-            try tell(connection, "SUBSCRIBE", changes.watched.map(channels.poll))
-            try tell(connection, "UNSUBSCRIBE", changes.left.map(channels.poll))
+            try tell(links, links.subscribe, changes.watched.map(channels.poll))
+            try tell(links, links.unsubscribe, changes.left.map(channels.poll))
             if now >= nextPing {
                 nextPing = now + settings.heartbeat.nanoseconds
-                try connection.append([Array("PING".utf8)])
-                try connection.flush()
+                for connection in links.connections.values {
+                    try connection.append([Array("PING".utf8)])
+                    try connection.flush()
+                }
             }
-            if now - lastWord > limit { throw RedisConnection.Failure(reason: "it is silent") }
+            for node in links.connections.keys where now - (lastWords[node] ?? now) > limit {
+                throw RedisConnection.Failure(reason: "it is silent")
+            }
+            for node in links.connections.keys where lastWords[node] == nil {
+                lastWords[node] = now
+            }
+            statistics.nodes.store(links.connections.count, ordering: .relaxed)
             // While we cannot publish ourselves it tells nothing.
             if !statistics.isPublishing.load(ordering: .relaxed) { lastAlive = now }
             if now - lastAlive > limit {
@@ -109,25 +121,34 @@ final class RelaySubscriber: @unchecked Sendable {
         }
     }
 
-    private func tell(_ connection: RedisConnection, _ command: String, _ names: [[UInt8]])
+    private func tell(_ links: RedisLinks, _ command: [UInt8], _ names: [[UInt8]])
         throws(RedisConnection.Failure)
     {
-        var rest = names[...]
-        while !rest.isEmpty {
-            try connection.append([Array(command.utf8)] + rest.prefix(Self.chunk))
-            rest = rest.dropFirst(Self.chunk)
+        var byNode: [Int: [[UInt8]]] = [:]
+        for name in names { byNode[try links.node(of: name), default: []].append(name) }
+        // In a cluster the channels of one command must be of one slot.
+        let chunk = links.isSharded ? 1 : Self.chunk
+        for (node, names) in byNode {
+            guard let connection = links.connections[node] else { continue }
+            var rest = names[...]
+            while !rest.isEmpty {
+                try connection.append([command] + rest.prefix(chunk))
+                rest = rest.dropFirst(chunk)
+            }
+            try connection.flush()
         }
-        try connection.flush()
     }
 
-    /// Waits for Redis or for a change of what is watched. - Returns: whether Redis has said
-    /// something, or is gone.
-    private func poll(_ connection: RedisConnection, forMilliseconds timeout: Int32) -> Bool {
-        var descriptors = [
-            pollfd(fd: connection.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: watchlist.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        return Glibc.poll(&descriptors, 2, timeout) > 0 && descriptors[0].revents != 0
+    /// Waits for Redis or for a change of what is watched. - Returns: the nodes that have said
+    /// something, or are gone.
+    private func poll(_ links: RedisLinks, forMilliseconds timeout: Int32) -> [Int] {
+        let nodes = Array(links.connections.keys)
+        var descriptors = nodes.map {
+            pollfd(fd: links.connections[$0]!.descriptor, events: Int16(POLLIN), revents: 0)
+        }
+        descriptors.append(pollfd(fd: watchlist.descriptor, events: Int16(POLLIN), revents: 0))
+        guard Glibc.poll(&descriptors, nfds_t(descriptors.count), timeout) > 0 else { return [] }
+        return zip(nodes, descriptors).filter { $1.revents != 0 }.map(\.0)
     }
 
     // MARK: What it says
@@ -140,11 +161,19 @@ final class RelaySubscriber: @unchecked Sendable {
             guard case .bytes(let kind) = parts[0], case .bytes(let channel) = parts[1] else {
                 return
             }
-            if kind.elementsEqual("message".utf8), case .bytes(let message) = parts[2] {
+            switch String(decoding: kind, as: UTF8.self) {
+            case "message", "smessage":
+                guard case .bytes(let message) = parts[2] else { return }
                 take(message, into: &news, &isAlive)
-            } else if kind.elementsEqual("subscribe".utf8), let id = channels.pollID(of: channel) {
+            case "subscribe", "ssubscribe":
                 // From here on nothing is missed: what came before stands in the database.
-                news.changed.insert(id)
+                if let id = channels.pollID(of: channel) { news.changed.insert(id) }
+            case "sunsubscribe":
+                // Unasked: the channel's slot has gone to another node.
+                if channels.pollID(of: channel).map(watchlist.isWatched) ?? true {
+                    news.refusal = "a slot has gone to another node"
+                }
+            default: break
             }
         case .error(let reason): news.refusal = reason
         default: break  // the answer to PING

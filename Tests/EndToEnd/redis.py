@@ -85,6 +85,62 @@ class Redis:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class RedisCluster:
+    """Three masters that share the slots; without replicas, so that who is down takes its slots
+    along, and the others go on."""
+
+    SLOTS = 16384
+
+    def __init__(self):
+        self.nodes = [
+            Redis(cluster_enabled="yes", cluster_port=free_port(), cluster_node_timeout=1000,
+                  cluster_require_full_coverage="no", cluster_allow_pubsubshard_when_down="yes")
+            for _ in range(3)
+        ]  # fmt: skip
+        self.url = self.nodes[0].url
+        share = self.SLOTS // 3
+        for number, node in enumerate(self.nodes):
+            end = self.SLOTS if number == 2 else (number + 1) * share
+            node.ask("CLUSTER", "ADDSLOTSRANGE", number * share, end - 1)
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            self.nodes[0].ask(
+                "CLUSTER", "MEET", "127.0.0.1", node.port, node.settings["cluster_port"]
+            )
+        self.wait_until_whole()
+
+    def wait_until_whole(self):
+        deadline = time.monotonic() + 3 * START_SECONDS
+        while not all(
+            "cluster_state:ok" in (info := node.ask("CLUSTER", "INFO"))
+            and "cluster_known_nodes:3" in info and "cluster_slots_ok:16384" in info
+            for node in self.nodes
+        ):  # fmt: skip
+            assert time.monotonic() < deadline, self.nodes[0].ask("CLUSTER", "NODES")
+            time.sleep(0.05)
+
+    def shard_channels(self) -> list[list[str]]:
+        """By node, those that somebody hears."""
+        return [node.ask("PUBSUB", "SHARDCHANNELS").split() for node in self.nodes]
+
+    def node_of(self, channel: str) -> int:
+        slot = int(self.nodes[0].ask("CLUSTER", "KEYSLOT", channel))
+        return min(slot // (self.SLOTS // 3), 2)
+
+    def move(self, channel: str, to: int):
+        """Gives the channel's slot to another node."""
+        slot = self.nodes[0].ask("CLUSTER", "KEYSLOT", channel)
+        new_owner = self.nodes[to].ask("CLUSTER", "MYID")
+        self.nodes[to].ask("CLUSTER", "SETSLOT", slot, "NODE", new_owner)
+        self.nodes[to].ask("CLUSTER", "BUMPEPOCH")
+        for node in self.nodes:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", new_owner)
+
+    def remove(self):
+        for node in self.nodes:
+            node.remove()
+
+
 class SpoilingProxy:
     """Between a gateway and Redis: of the messages to its subscribers a share is lost, a share
     doubled, and a share told after the next. Everything else passes."""
