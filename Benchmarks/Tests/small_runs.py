@@ -13,8 +13,8 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(BENCHMARKS.parent / "Tests" / "EndToEnd"))
 
-from postgres import Server  # noqa: E402
-from redis import Redis  # noqa: E402
+from postgres import Server
+from redis import Redis
 
 BENCH, GATEWAY = sys.argv[1:]
 PEER = BENCHMARKS / "peers" / "websockets.json"

@@ -72,6 +72,12 @@ class Audience:
         self._stopped = True
         self._thread.join(30)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
 
 @pytest.fixture
 def redis():
@@ -149,32 +155,31 @@ def test_gateways_are_replaced_under_viewers_and_votes(database, redis, start_ga
             up=threading.Event(),
         )  # fmt: skip
         entrance.up.set()
-        audience = Audience(entrance.websocket_url, poll, VIEWERS)
-        wait_for(lambda: min(audience.totals) >= 0, lambda: "not everybody came in", 30)
-        stop, receipts = threading.Event(), Receipts()
-        voters = in_threads(
-            *(
-                (cast_over_websocket, entrance, poll,
-                 ballots_for(poll, names_until(stop, f"voter {number}")), receipts, 8)
-                for number in range(4)
+        with Audience(entrance.websocket_url, poll, VIEWERS) as audience:
+            wait_for(lambda: min(audience.totals) >= 0, lambda: "not everybody came in", 30)
+            stop, receipts = threading.Event(), Receipts()
+            voters = in_threads(
+                *(
+                    (cast_over_websocket, entrance, poll,
+                     ballots_for(poll, names_until(stop, f"voter {number}")), receipts, 8)
+                    for number in range(4)
+                )
+            )  # fmt: skip
+            try:
+                for gateway in gateways:
+                    receipts.wait_for(len(receipts.outcomes) + 200)
+                    gateway.stop()
+                    gateway.start()
+                    wait_for(lambda g=gateway: g.ops("GET", "/readyz").status_code == 200, str)
+                    time.sleep(0.5)
+            finally:
+                stop.set()
+            join(voters)
+            total = len(receipts.outcomes)
+            wait_for(
+                lambda: min(audience.totals) == max(audience.totals) == total,
+                lambda: f"{sum(t != total for t in audience.totals)} viewers do not hold {total}",
             )
-        )  # fmt: skip
-        try:
-            for gateway in gateways:
-                receipts.wait_for(len(receipts.outcomes) + 200)
-                gateway.stop()
-                gateway.start()
-                wait_for(lambda g=gateway: g.ops("GET", "/readyz").status_code == 200, str)
-                time.sleep(0.5)
-        finally:
-            stop.set()
-        join(voters)
-        total = len(receipts.outcomes)
-        wait_for(
-            lambda: min(audience.totals) == max(audience.totals) == total,
-            lambda: f"{sum(t != total for t in audience.totals)} viewers do not hold {total}",
-        )
-        audience.stop()
     assert audience.fault is None
     assert len(audience.gaps) >= VIEWERS * 2 // 3, "who was sent away came back"
     assert max(audience.gaps) < BACK_WITHIN
@@ -182,3 +187,52 @@ def test_gateways_are_replaced_under_viewers_and_votes(database, redis, start_ga
     assert set(receipts.outcomes.values()) <= {"counted", "repeated"}
     assert database.stored_ballots() == total == gateways[0].results(poll)["total"]
     assert gateways[0].audit(poll)["consistent"] is True
+
+
+@pytest.mark.timeout(120)
+def test_viewers_of_others_do_not_notice_that_a_gateway_is_killed(database, redis, start_gateway):
+    doomed, one, other = (start_gateway("--redis", redis.url, store=database) for _ in range(3))
+    for gateway in (doomed, one, other):
+        gateway.up.set()
+    poll = one.create_poll(["a", "b", "c"])
+    with (
+        Audience(one.websocket_url, poll, 50) as here,
+        Audience(other.websocket_url, poll, 50) as there,
+    ):
+        audiences = (here, there)
+        totals = [audience.totals for audience in audiences]
+        wait_for(lambda: min(map(min, totals)) >= 0, lambda: "not everybody came in", 30)
+        stop, receipts, lost = threading.Event(), Receipts(), Receipts()
+        voters = in_threads(
+            *(
+                (cast_over_websocket, gateway, poll,
+                 ballots_for(poll, names_until(stop, f"voter {number}")), receipts, 8)
+                for number, gateway in enumerate((one, other))
+            )
+        )  # fmt: skip
+        ended = threading.Event()
+        unlucky = in_threads(
+            (cast_over_websocket, doomed, poll,
+             ballots_for(poll, names_until(ended, "unlucky")), lost, 8)
+        )  # fmt: skip
+        try:
+            lost.wait_for(200)
+            doomed.kill()
+            seen = len(receipts.outcomes)
+            receipts.wait_for(seen + 500)
+        finally:
+            ended.set()
+            doomed.start()
+            join(unlucky)
+            stop.set()
+        join(voters)
+        total = len(receipts.outcomes) + len(lost.outcomes)
+        wait_for(
+            lambda: all(min(each) == max(each) == total for each in totals),
+            lambda: f"not every viewer holds {total}",
+        )
+        for audience in audiences:
+            assert audience.fault is None
+            assert audience.gaps == [], "nobody was sent away"
+    assert database.stored_ballots() == total == one.results(poll)["total"]
+    assert one.audit(poll)["consistent"] is True
