@@ -34,6 +34,8 @@ with contextlib.ExitStack() as stack:
         ["fanout", "--pairs", "1", "--against", "limit", "--peer", str(PEER), *FANOUT],
         ["cluster", *shared, "--subscribers", "400", "--alone", "100", "--rounds", "3",
          "--settle", "1", "--pairs", "1"],
+        ["rolling", *shared, "--viewers", "60", "--gateways", "2", "--drain", "1s"],
+        ["rolling", *shared, "--viewers", "60", "--gateways", "2", "--kill"],
     ]  # fmt: skip
     for run in runs:
         print("──", *run, flush=True)

@@ -28,6 +28,9 @@ typedef struct subscriber {
     uint64_t begun_ns; /* its connect() */
     uint32_t round;    /* the last round that reached it */
     int snapshot_count;
+    uint64_t lost_ns;  /* who is to come back: since when; else 0 */
+    uint64_t retry_ns; /* when to try */
+    uint8_t failure_count;
     uint8_t stage;     /* enum stage */
 } subscriber;
 
@@ -52,6 +55,11 @@ struct ld_subscribers {
     ld_schedule churn_schedule; /* events_per_second 0: nobody leaves */
     ld_churn churn;
     int next_leaving;
+
+    ld_return *returns; /* NULL: nobody comes back */
+    size_t return_count, return_capacity;
+    uint64_t next_retry_ns; /* the first of all; UINT64_MAX: nobody is away */
+    uint64_t random;
 
     ld_peer control;
     bool answered;
@@ -84,6 +92,8 @@ int ld_subscribers_create(
     s->count = count;
     s->latency_capacity = count;
     s->polls_each = 1;
+    s->next_retry_ns = UINT64_MAX;
+    s->random = 0x9e3779b97f4a7c15;
     s->control.fd = -1;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->all = calloc((size_t)count + 1, sizeof *s->all);
@@ -114,6 +124,7 @@ void ld_subscribers_destroy(ld_subscribers *s)
     free(s->poll_ids);
     free(s->revisions);
     free(s->message);
+    free(s->returns);
     free(s);
 }
 
@@ -153,12 +164,35 @@ static void fail(ld_subscribers *s, int failure, const char *reason)
     snprintf(s->reason, sizeof s->reason, "%s", reason);
 }
 
+/* Who comes back tries at once, then after 50 ms, doubling, and up to as much more by chance. */
+static void plan_return(ld_subscribers *s, subscriber *one)
+{
+    enum { FIRST_NS = 50000000, DOUBLINGS = 5 };
+    uint64_t now_ns = ld_now_ns();
+    uint64_t delay_ns = 0;
+    if (one->failure_count > 0) {
+        int doublings = one->failure_count - 1;
+        delay_ns = (uint64_t)FIRST_NS << (doublings < DOUBLINGS ? doublings : DOUBLINGS);
+        s->random = s->random * 6364136223846793005u + 1442695040888963407u;
+        delay_ns += (s->random >> 33) % delay_ns;
+    }
+    one->lost_ns = one->lost_ns ? one->lost_ns : now_ns;
+    one->failure_count += one->failure_count < UINT8_MAX;
+    one->retry_ns = now_ns + delay_ns;
+    if (one->retry_ns < s->next_retry_ns)
+        s->next_retry_ns = one->retry_ns;
+}
+
 static void lose(ld_subscribers *s, subscriber *one, const char *reason)
 {
     ld_peer_close(&one->peer);
     if (one->stage == READY)
         s->ready_count--;
     one->stage = CLOSED;
+    if (s->returns) {
+        plan_return(s, one);
+        return;
+    }
     s->closed_count++;
     fail(s, LD_LOST, reason);
 }
@@ -245,6 +279,10 @@ static void become_ready(ld_subscribers *s, subscriber *one, uint64_t now_ns)
     one->stage = READY;
     s->ready_count++;
     s->churn.joined_count++;
+    if (one->lost_ns != 0 && s->return_count < s->return_capacity)
+        s->returns[s->return_count++] = (ld_return){ one->lost_ns, now_ns };
+    one->lost_ns = 0;
+    one->failure_count = 0;
     note_latency(s, one->begun_ns, now_ns);
 }
 
@@ -279,6 +317,10 @@ static void take_text(
         if (one->stage == WAITING) {
             if (s->revisions)
                 s->revisions[(one - s->all) * s->polls_each + place] = revision;
+            if (s->returns && revision < one->revision) {
+                fail(s, LD_FAILED, "a viewer that came back was shown an earlier revision");
+                return;
+            }
             one->revision = revision;
             s->snapshot_bytes = wire_bytes;
             if (++one->snapshot_count == s->polls_each)
@@ -481,6 +523,25 @@ static void begin_run(ld_subscribers *s)
     s->frame_count = 0;
 }
 
+static void begin_one(ld_subscribers *s, int index);
+
+/* Those whose time has come try to come back. */
+static void retry_due(ld_subscribers *s, uint64_t now_ns)
+{
+    if (now_ns < s->next_retry_ns)
+        return;
+    s->next_retry_ns = UINT64_MAX;
+    for (int i = 0; i < s->count; i++) {
+        subscriber *one = &s->all[i];
+        if (one->stage != CLOSED || one->lost_ns == 0)
+            continue;
+        if (one->retry_ns <= now_ns)
+            begin_one(s, i);
+        else if (one->retry_ns < s->next_retry_ns)
+            s->next_retry_ns = one->retry_ns;
+    }
+}
+
 /* One pass: waits, handles. Returns LD_OK, or what ends the run. */
 static int pass(ld_subscribers *s, uint64_t until_ns)
 {
@@ -489,8 +550,10 @@ static int pass(ld_subscribers *s, uint64_t until_ns)
     uint64_t now_ns = ld_now_ns();
     if (now_ns >= until_ns)
         return LD_TIMEOUT;
+    retry_due(s, now_ns);
     struct epoll_event events[LD_EVENTS_MAX];
-    int count = ld_wait(s->epoll, events, now_ns, until_ns);
+    int count = ld_wait(
+        s->epoll, events, now_ns, s->next_retry_ns < until_ns ? s->next_retry_ns : until_ns);
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == CONTROL)
             on_control(s, events[i].events);
@@ -660,6 +723,19 @@ int ld_subscribers_begin_churn(ld_subscribers *s, uint64_t per_second, size_t ca
     s->latencies_ns = latencies_ns;
     s->latency_capacity = (int)capacity;
     return LD_OK;
+}
+
+int ld_subscribers_persist(ld_subscribers *s, size_t capacity)
+{
+    s->returns = calloc(capacity, sizeof *s->returns);
+    s->return_capacity = s->returns ? capacity : 0;
+    return s->returns ? LD_OK : LD_FAILED;
+}
+
+const ld_return *ld_subscribers_returns(const ld_subscribers *s, size_t *count)
+{
+    *count = s->return_count;
+    return s->returns;
 }
 
 ld_churn ld_subscribers_churn(const ld_subscribers *s)

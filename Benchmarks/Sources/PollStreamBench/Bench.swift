@@ -9,6 +9,6 @@ struct Bench: ParsableCommand {
         subcommands: [
             Fanout.self, Generic.self, Connect.self, Idle.self, Votes.self, Storm.self, Slow.self,
             Churn.self,
-            ManyPolls.self, Cluster.self, Viewers.self, Ledger.self, Start.self,
+            ManyPolls.self, Cluster.self, Rolling.self, Viewers.self, Ledger.self, Start.self,
         ])
 }

@@ -38,6 +38,12 @@ typedef struct ld_arrival {
     uint32_t viewer; /* where each watches several polls: viewer × polls each + the poll's place */
 } ld_arrival;
 
+/* One who was sent away, or lost, and came back. */
+typedef struct ld_return {
+    uint64_t lost_ns;
+    uint64_t back_ns; /* with a snapshot */
+} ld_return;
+
 /* How a schedule of leaving and joining went. */
 typedef struct ld_churn {
     uint64_t due_count;
@@ -96,6 +102,12 @@ int ld_subscribers_poll(ld_subscribers *subscribers, uint64_t *next_ns);
  * Returns: LD_OK or LD_FAILED. */
 int ld_subscribers_begin_churn(ld_subscribers *subscribers, uint64_t per_second, size_t capacity);
 ld_churn ld_subscribers_churn(const ld_subscribers *subscribers);
+
+/* From here on whoever is closed comes back: at once, after a failure later and later, 50 to 1,600 ms
+ * and as much by chance. Up to `capacity` returns are logged. A viewer whose revision falls by it ends
+ * the run. Returns: LD_OK or LD_FAILED. */
+int ld_subscribers_persist(ld_subscribers *subscribers, size_t capacity);
+const ld_return *ld_subscribers_returns(const ld_subscribers *subscribers, size_t *count);
 
 /* From here on up to `capacity` arrivals are logged, in the order of time; what finds no room is
  * counted. Returns: LD_OK or LD_FAILED. */

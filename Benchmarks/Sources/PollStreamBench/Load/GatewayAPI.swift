@@ -33,6 +33,24 @@ struct GatewayAPI {
         return tally.total
     }
 
+    func revision(of poll: Poll) throws -> UInt64 {
+        struct Tally: Decodable {
+            let revision: UInt64
+        }
+        let tally: Tally = try call("GET", "/polls/\(poll.id)/results/")
+        return tally.revision
+    }
+
+    /// Casts one ballot. - Throws: where it is not counted.
+    func vote(_ poll: Poll, voter: String) throws {
+        struct Counted: Decodable {
+            let status: String
+        }
+        let json =
+            #"{"poll_id":\#(poll.id),"option_id":\#(poll.options[0].id),"voter":"\#(voter)"}"#
+        let _: Counted = try call("POST", "/votes/", json: json)
+    }
+
     /// A whole request that casts one ballot.
     func voteRequest(poll: Poll, option: Int, voter: String) -> String {
         let option = poll.options[option % poll.options.count].id

@@ -46,6 +46,13 @@ struct Peer: Decodable {
         (files, start) = (nil, nil)
     }
 
+    /// One that only has to be started.
+    init(name: String, files: [String: [String]]) {
+        self.name = name
+        self.files = files
+        (start, path, firstMessage, publish) = (nil, "/", nil, "")
+    }
+
     /// Puts ports and folders into its texts.
     struct Places {
         let port: UInt16

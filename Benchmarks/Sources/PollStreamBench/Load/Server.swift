@@ -78,9 +78,21 @@ final class Server {
         try awaitConnections(processID, endpoint, log: folder + "/log")
     }
 
+    /// Ends a server that we started as a power cut would, and removes its folder.
+    func cut() {
+        guard let processID, let folder else { return }
+        kill(processID, SIGKILL)
+        waitpid(processID, nil, 0)
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// As below, doing nothing.
+    func stop() -> String? { stop { usleep(5000) } }
+
     /// Asks a server that we started to end, waits for it, and removes its folder. Returns what is
     /// wrong with the way it ended, if anything.
-    func stop() -> String? {
+    /// - Parameter meanwhile: done again and again until it has ended.
+    func stop(meanwhile: () throws -> Void) rethrows -> String? {
         guard let processID, let folder else { return nil }
         defer { try? FileManager.default.removeItem(atPath: folder) }
         kill(processID, SIGTERM)
@@ -92,7 +104,7 @@ final class Server {
                 waitpid(processID, &status, 0)
                 return "\(name) did not end within 40 s of SIGTERM"
             }
-            usleep(5000)
+            try meanwhile()
         }
         // Of another's server it is enough that it ends.
         return status == 0 || places != nil ? nil : "\(name) ended with status \(status)"

@@ -100,6 +100,24 @@ struct Subscribers: ~Copyable {
         else { throw Failure.load("no memory for \(rate) joins a second") }
     }
 
+    /// From here on whoever is closed comes back.
+    func persist(returns capacity: Int) throws {
+        guard Int(ld_subscribers_persist(handle, capacity)) == Int(LD_OK) else {
+            throw Failure.load("no memory for \(capacity) returns")
+        }
+    }
+
+    /// Each: when it was lost, and when it was back with a snapshot; `ld_now_ns`' clock.
+    var returns: [(lost: UInt64, back: UInt64)] {
+        var count = 0
+        let first = ld_subscribers_returns(handle, &count)
+        return UnsafeBufferPointer(start: first, count: count).map { ($0.lost_ns, $0.back_ns) }
+    }
+
+    func countHolding(_ revision: UInt64) -> Int {
+        Int(ld_subscribers_holding(handle, revision))
+    }
+
     var churn: ld_churn { ld_subscribers_churn(handle) }
 
     /// Those of the last opening, round or churn.
