@@ -1,0 +1,122 @@
+"""The files for containers, by the same steps without an engine: every gateway that a compose file
+describes starts as described, on private servers in place of the containers."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway import REPOSITORY, binary
+from live import Viewer
+from postgres import Server
+from redis import Redis
+
+pytestmark = pytest.mark.postgres
+
+FILES = ["compose.yaml", "compose.services.yaml"]
+
+
+def described(name):
+    return yaml.safe_load((REPOSITORY / "deploy" / name).read_text())
+
+
+def gateways_of(name):
+    services = described(name)["services"]
+    return {key: value for key, value in services.items() if "build" in value}
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server(fsync="off")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def redis():
+    redis = Redis()
+    yield redis
+    redis.remove()
+
+
+def start_as_described(service, database, redis, start_gateway):
+    """What the container would run, with its hosts and ports replaced."""
+    settings = {"--proxy-protocol": "optional"}
+    words = service["command"][2:]
+    for name, value in service.get("environment", {}).items():
+        words = words + [f"--{name.removeprefix('POLLSTREAM_').lower().replace('_', '-')}={value}"]
+    arguments = []
+    for word in words:
+        option, value = word.split("=", 1)
+        if option in ("--database", "--listen"):
+            continue
+        if option == "--redis":
+            value = redis.url
+        value = value.replace("${FRONTEND:-http://localhost:3000}", "http://localhost:3000")
+        arguments += [option, settings.get(option, value)]
+    return start_gateway(*arguments, store=database)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_gateway_starts_as_described(name, server, redis, start_gateway):
+    database = server.create_database()
+    started = {
+        key: start_as_described(service, database, redis, start_gateway)
+        for key, service in gateways_of(name).items()
+    }
+    polls = started.get("polls") or started["gateway"]
+    votes = started.get("votes") or started["gateway"]
+    live = started.get("live") or started["gateway"]
+    poll = polls.create_poll(["Yes", "No"])
+    with Viewer(live, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        votes.cast(poll, 1, "ada")
+        assert viewer.until("tally", total=1)["counts"] == [0, 1]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_published_ports_are_listened_on(name):
+    for service in gateways_of(name).values():
+        listened = {
+            word.rpartition(":")[2] for word in service["command"] if word.startswith("--listen")
+        }
+        published = {ports.rpartition(":")[2] for ports in service.get("ports", [])}
+        assert published == listened
+
+
+def test_the_balancer_of_the_compose_file_is_one(tmp_path):
+    text = described("compose.yaml")["configs"]["balancer"]["content"]
+    (tmp_path / "haproxy.cfg").write_text(text)
+    checked = subprocess.run(
+        ["haproxy", "-c", "-f", tmp_path / "haproxy.cfg"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_image_has_the_libraries_that_the_binary_asks_for():
+    """Of those that Debian has; the runtime of Swift is inside the binary."""
+    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+    needed = subprocess.run(
+        ["objdump", "-p", binary()], capture_output=True, text=True, check=True
+    ).stdout
+    for line in needed.splitlines():
+        if "NEEDED" not in line:
+            continue
+        library = line.split()[1]
+        owner = package_of(library)
+        if owner and owner not in ("libc6", "libgcc-s1"):
+            assert owner in dockerfile, f"{library} is in {owner}"
+
+
+def package_of(library: str) -> str | None:
+    for folder in ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu"):
+        path = Path(folder) / library
+        if path.exists():
+            said = subprocess.run(
+                ["dpkg", "-S", os.path.realpath(path)], capture_output=True, text=True
+            ).stdout
+            for line in said.splitlines():
+                return line.split(":")[0]
+    return None
