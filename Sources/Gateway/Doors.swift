@@ -19,6 +19,8 @@ package struct Doors: Sendable {
     package var watch: @Sendable (PollID, _ isWatched: Bool) -> Void
     /// Tells other gateways of a counted vote, for those who listen to all of them.
     package var tellGateways: @Sendable (VoteNotice) -> Void
+    /// Tells them whose ballot of an `after_vote` poll is stored.
+    package var tellVoted: @Sendable (PollID, VoterKey) -> Void
 
     package init(
         enqueue: @escaping @Sendable (Ballot) -> Bool,
@@ -28,7 +30,8 @@ package struct Doors: Sendable {
         drain: @escaping @Sendable (_ seconds: Int?) -> Void,
         tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in },
         watch: @escaping @Sendable (PollID, _ isWatched: Bool) -> Void = { _, _ in },
-        tellGateways: @escaping @Sendable (VoteNotice) -> Void = { _ in }
+        tellGateways: @escaping @Sendable (VoteNotice) -> Void = { _ in },
+        tellVoted: @escaping @Sendable (PollID, VoterKey) -> Void = { _, _ in }
     ) {
         self.enqueue = enqueue
         self.ask = ask
@@ -38,6 +41,7 @@ package struct Doors: Sendable {
         self.tellOthers = tellOthers
         self.watch = watch
         self.tellGateways = tellGateways
+        self.tellVoted = tellVoted
     }
 }
 

@@ -83,11 +83,12 @@ extension Gateway {
     }
 
     /// A ballot that this loop learned of is stored: its voter's sockets, here and on the other
-    /// loops, see the counts.
+    /// loops and gateways, see the counts.
     func announce(_ ballot: SettledBallot) {
         guard ballot.outcome.isStored else { return }
         learn(ballot: ballot.key, of: ballot.pollID)
         doors.tellOthers(.voted(ballot.pollID, ballot.key), loopIndex)
+        doors.tellVoted(ballot.pollID, ballot.key.voter)
     }
 
     func learn(ballot key: BallotKey, of poll: PollID) {

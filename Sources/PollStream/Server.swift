@@ -54,6 +54,7 @@ final class Server {
                     let now = UInt64(Clock.monotonicNanoseconds())
                     let counted = news.counted.filter { _ in shared.feedPacer.take(at: now) }
                     if !counted.isEmpty { switchboard.tellAll(.counted(counted)) }
+                    for (poll, key) in news.voted { switchboard.tellAll(.voted(poll, key)) }
                 })
         }
         unlocking = Unlocking(storage, log: log) { [switchboard, relay] in
@@ -92,7 +93,8 @@ final class Server {
             drain: { [shutdown] in shutdown.request(seconds: $0) },
             tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) },
             watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) },
-            tellGateways: { [relay] in relay?.publish($0) })
+            tellGateways: { [relay] in relay?.publish($0) },
+            tellVoted: { [relay] in relay?.publish(voter: $1, of: $0) })
 
         var loopSettings = configuration.loop
         loopSettings.usesURing = try configuration.fanOut.usesURing()

@@ -18,11 +18,14 @@ package struct RelayNews: Sendable {
     package internal(set) var changed: Set<PollID> = []
     package internal(set) var viewers: [Viewers] = []
     package internal(set) var counted: [VoteNotice] = []
+    /// Ballots of `after_vote` polls that were stored.
+    package internal(set) var voted: [(poll: PollID, key: BallotKey)] = []
     /// Redis does not let us listen.
     var refusal: String?
 
     package var isEmpty: Bool {
         tallies.isEmpty && changed.isEmpty && viewers.isEmpty && counted.isEmpty
+            && voted.isEmpty
     }
 }
 
@@ -97,6 +100,12 @@ package final class Relay: @unchecked Sendable {
             case .changed(let record, _): outbox.add(changed: record.poll.id)
             }
         statistics.dropped.add(UInt64(lostCount))
+    }
+
+    /// A stored ballot of a poll that shows its counts to who has voted. From any thread; does not
+    /// wait.
+    package func publish(voter: VoterKey, of poll: PollID) {
+        statistics.dropped.add(UInt64(outbox.add(voter: voter, of: poll)))
     }
 
     /// A counted vote, for who listens to all of them. From any thread; does not wait.

@@ -6,6 +6,7 @@ package import Polls
 ///     1 tally 8f3c… 42 1766490000123 3 1766490000120 1,2 SEAL
 ///     1 viewers 8f3c… 42 17 SEAL
 ///     1 changed 8f3c… 42 SEAL
+///     1 voted 8f3c… 42 00af6b2c…,1c20… SEAL
 ///     1 counted 8f3c… 42 0 c3a46461 SEAL
 ///     1 alive 8f3c… SEAL
 package enum RelayMessage: Sendable, Equatable {
@@ -14,6 +15,9 @@ package enum RelayMessage: Sendable, Equatable {
     case viewers(PollID, count: Int)
     /// Created, changed, closed or deleted: what it is now stands in the database.
     case changed(PollID)
+    /// Who has voted in an `after_vote` poll, by the keys that stand in the database: 20 hexadecimal
+    /// digits each.
+    case voted(PollID, [VoterKey])
     /// A vote, for who listens to all of them; the name is UTF-8 in hexadecimal, and a dot.
     case counted(VoteNotice)
     /// Of the sender's own channel: what it does not hear back, nobody hears.
@@ -21,6 +25,8 @@ package enum RelayMessage: Sendable, Equatable {
 
     /// Longest message that is looked at, bytes: 64 counts and what is around them.
     static let byteLimit = 2_048
+    /// Keys in one message.
+    static let voterLimit = 80
     private static let version = "1"
 
     func encoded(by node: NodeID, with seal: RelaySeal) -> [UInt8] {
@@ -33,6 +39,10 @@ package enum RelayMessage: Sendable, Equatable {
                 + " \(tally.at) \(counts)"
         case .viewers(let poll, let count): words = "viewers \(node) \(poll.rawValue) \(count)"
         case .changed(let poll): words = "changed \(node) \(poll.rawValue)"
+        case .voted(let poll, let voters):
+            words =
+                "voted \(node) \(poll.rawValue) "
+                + voters.map(\.digits).joined(separator: ",")
         case .counted(let notice):
             words =
                 "counted \(node) \(notice.pollID.rawValue) \(notice.position) "
@@ -58,6 +68,13 @@ package enum RelayMessage: Sendable, Equatable {
         case ("viewers", 5):
             guard let poll = poll(), let count = numbers[1], count >= 0 else { return nil }
             return (.viewers(poll, count: Int(count)), node)
+        case ("voted", 5):
+            let keys = words[4].split(separator: ",", omittingEmptySubsequences: false)
+            let voters = keys.compactMap { VoterKey(digits: $0) }
+            guard let poll = poll(), (1...voterLimit).contains(keys.count),
+                voters.count == keys.count
+            else { return nil }
+            return (.voted(poll, voters), node)
         case ("counted", 6):
             guard let poll = poll(), let position = numbers[1], words[5].hasSuffix("."),
                 (0..<Int64(Choices.optionLimit)).contains(position),
@@ -78,6 +95,22 @@ package enum RelayMessage: Sendable, Equatable {
             return (.tally(tally), node)
         default: return nil
         }
+    }
+}
+
+extension VoterKey {
+    fileprivate var digits: String {
+        let (first, second) = (String(high, radix: 16), String(low, radix: 16))
+        return String(repeating: "0", count: 4 - first.count) + first
+            + String(repeating: "0", count: 16 - second.count) + second
+    }
+
+    fileprivate init?(digits: Substring) {
+        guard digits.utf8.count == 20, digits.utf8.allSatisfy({ $0 != UInt8(ascii: "+") }),
+            let high = UInt16(digits.prefix(4), radix: 16),
+            let low = UInt64(digits.dropFirst(4), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
     }
 }
 

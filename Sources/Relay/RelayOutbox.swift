@@ -11,10 +11,14 @@ final class RelayOutbox: @unchecked Sendable {
         /// Viewers here.
         var viewerCount: Int?
         var counted: [VoteNotice] = []
+        /// Who has voted, where that shows them the counts.
+        var voters: [VoterKey] = []
     }
 
     /// Votes told of, of one poll; past it the oldest are forgotten.
     private static let countedLimit = 64
+    /// Voters of one poll; whoever does not fit sees the counts when asking again.
+    private static let votersLimit = 4_096
 
     // Guarded by `monitor`.
     private let monitor = Monitor()
@@ -48,6 +52,12 @@ final class RelayOutbox: @unchecked Sendable {
         }
     }
 
+    func add(voter: VoterKey, of poll: PollID) -> Int {
+        update([voter], { _ in poll }) { unsent, voter in
+            if unsent.voters.count < Self.votersLimit { unsent.voters.append(voter) }
+        }
+    }
+
     /// What could not be sent comes back, unless something newer waits by now; votes do not: by then
     /// they are no news.
     func putBack(_ failed: [(poll: PollID, unsent: Unsent)]) -> Int {
@@ -58,6 +68,8 @@ final class RelayOutbox: @unchecked Sendable {
             }
             unsent.isChanged = unsent.isChanged || earlier.isChanged
             unsent.viewerCount = unsent.viewerCount ?? earlier.viewerCount
+            let room = max(0, Self.votersLimit - unsent.voters.count)
+            unsent.voters += earlier.voters.prefix(room)
         }
     }
 

@@ -90,6 +90,12 @@ final class RelayPublisher: @unchecked Sendable {
             for notice in unsent.counted {
                 try append(.counted(notice), to: channels.polls, on: links)
             }
+            var voters = unsent.voters[...]
+            while !voters.isEmpty {
+                let some = Array(voters.prefix(RelayMessage.voterLimit))
+                try append(.voted(poll, some), to: channel, on: links)
+                voters = voters.dropFirst(some.count)
+            }
             if let viewers = unsent.viewerCount {
                 try append(.viewers(poll, count: viewers), to: channel, on: links)
             }

@@ -196,6 +196,8 @@ final class RelaySubscriber: @unchecked Sendable {
             }
         case .changed(let id): news.changed.insert(id)
         case .counted(let notice): news.counted.append(notice)
+        case .voted(let id, let voters):
+            news.voted += voters.map { (id, BallotKey(poll: id, voter: $0)) }
         case .viewers(let id, let count):
             news.viewers.append(RelayNews.Viewers(poll: id, node: sender.rawValue, count: count))
         case .alive: break

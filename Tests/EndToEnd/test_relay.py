@@ -1,6 +1,7 @@
 """Gateways on one database tell one another over Redis what they have committed. Whatever becomes
 of Redis, votes count, totals never fall, and everybody ends with what the database holds."""
 
+import json
 import re
 import signal
 import threading
@@ -11,9 +12,10 @@ import pytest
 
 from follower import Follower
 from gateway import run_to_end
-from live import Viewer
+from live import Viewer, check_hides_counts
 from postgres import Server
 from redis import Redis, SpoilingProxy
+from test_identity import new_identity
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters
 
@@ -86,6 +88,26 @@ def test_the_feed_of_all_votes_is_of_all_gateways(redis, start_with):
         assert [viewer.receive()["option_text"] for viewer in (one, other)] == ["Yes", "Yes"]
 
 
+def test_who_votes_through_one_gateway_sees_the_counts_on_another(redis, start_with):
+    here, there = start_with(redis.url), start_with(redis.url)
+    wait_until_joined(here, there)
+    poll = here.create_poll(["Yes", "No"], results="after_vote")
+    _, voter = new_identity(here, poll)
+    with (
+        Viewer(there, f"/ws/polls/{poll.id}/", token=voter) as own,
+        Viewer(there, f"/ws/polls/{poll.id}/") as stranger,
+    ):
+        for viewer in (own, stranger):
+            assert viewer.until("snapshot")["poll"]["total_votes"] is None
+        # Both have asked whether they have voted by the time of this answer.
+        own.said_by_now()
+        assert here.vote(poll, 1, token=voter).status_code == 201
+        assert own.until("snapshot")["poll"]["total_votes"] == 1
+        here.cast(poll, 0, "bob")
+        assert own.until("tally", total=2)["counts"] == [1, 1]
+        check_hides_counts(json.dumps(stranger.said_by_now()))
+
+
 def test_what_one_gateway_commits_is_told_by_the_others(redis, start_with):
     here, there = start_with(redis.url), start_with(redis.url)
     wait_until_joined(here, there)
@@ -146,6 +168,7 @@ def test_viewers_are_counted_over_all_gateways(redis, start_with):
 
 def everybody_agrees(gateways, poll, followers, total: int):
     """All that follow hold what the database does, soon."""
+
     def agree():
         return all(follower.total == total for follower in followers)
 

@@ -20,6 +20,10 @@ struct RelayMessageTests {
             .viewers(PollID(1)!, count: 0), .viewers(PollID(1)!, count: 1_000_000),
             .changed(PollID(42)!), .alive,
             .counted(VoteNotice(pollID: PollID(42)!, position: 62, voter: "")),
+            .voted(PollID(42)!, [VoterKey(high: 1, low: 2), VoterKey(high: .max, low: .max)]),
+            .voted(
+                PollID((1 << 47) - 1)!,
+                Array(repeating: VoterKey(high: 0, low: 0), count: RelayMessage.voterLimit)),
             .counted(
                 VoteNotice(
                     pollID: PollID(42)!, position: 0,

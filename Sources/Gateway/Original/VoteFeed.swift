@@ -8,7 +8,8 @@ import Reactor
 ///     a vote is queued ─ there is room ─► note ─ counted ─► this loop, the others, other gateways
 ///                                                └ else ─► the room is given back
 struct VoteFeed {
-    /// Votes under way that will be told of, by the number of their ticket: never more than the rate.
+    /// Votes under way that will be told of, by the number of their ticket: no more are taken in a
+    /// second than the rate.
     fileprivate var notes: [UInt32: VoteNotice] = [:]
     /// What is to be told at the end of this turn.
     fileprivate var due: [VoteNotice] = []
