@@ -11,8 +11,10 @@ struct VoteFeed {
     /// Votes under way that will be told of, by the number of their ticket: no more are taken in a
     /// second than the rate.
     fileprivate var notes: [UInt32: VoteNotice] = [:]
-    /// What is to be told at the end of this turn.
+    /// What is to be told, once its polls are here.
     fileprivate var due: [VoteNotice] = []
+    /// What is told at the end of this turn.
+    fileprivate var ready: [(notice: VoteNotice, poll: Poll)] = []
     /// nil until somebody listens.
     fileprivate var topic: Topic?
 
@@ -67,26 +69,32 @@ extension Gateway {
         if feed.hasListeners { feed.due += notices }
     }
 
-    /// All of a turn in one frame: of two frames a listener would only get the second.
+    /// At the end of each turn in which answers came. All of a turn goes in one frame: of two frames a
+    /// listener would only get the second. Polls that have to be read are told of in a later turn.
     func publishFeed() {
-        guard !feed.due.isEmpty, let topic = feed.topic else { return }
+        if !feed.due.isEmpty { prepareDue() }
+        guard !feed.ready.isEmpty, let topic = feed.topic else { return }
+        frames.begin(.webSocket)
+        for (notice, poll) in feed.ready {
+            frames.add("vote_notification") {
+                $0.write(notice, of: poll, isNamed: settings.feed == .names)
+            }
+        }
+        feed.ready.removeAll(keepingCapacity: true)
+        let frame = frames.frame(on: loop)
+        topic.publishState(frame, snapshot: frame, supersedesTally: false)
+    }
+
+    private func prepareDue() {
         let due = feed.due
         feed.due.removeAll(keepingCapacity: true)
         withBoards(due.map(\.pollID)) { [unowned self] lookups in
-            frames.begin(.webSocket)
-            var count = 0
             for (notice, lookup) in zip(due, lookups) {
                 guard case .board(let board) = lookup, board.poll.showsCountsToEverybody,
                     board.poll.options.indices.contains(notice.position)
                 else { continue }
-                frames.add("vote_notification") {
-                    $0.write(notice, of: board.poll, isNamed: settings.feed == .names)
-                }
-                count += 1
+                feed.ready.append((notice, board.poll))
             }
-            guard count > 0 else { return }
-            let frame = frames.frame(on: loop)
-            topic.publishState(frame, snapshot: frame, supersedesTally: false)
         }
     }
 }
