@@ -38,13 +38,15 @@ package final class Retention: @unchecked Sendable {
     }
 
     /// Ends the thread after the slice that is under way.
-    package func stop() {
+    /// - Parameter deadline: monotonic nanoseconds.
+    /// - Returns: whether it has ended; a store that does not answer may hold it for longer.
+    package func stop(until deadline: Int64) -> Bool {
         let thread = monitor.withLock {
             isStopped = true
             return self.thread
         }
         monitor.signalAll()
-        thread?.join()
+        return thread?.join(until: deadline) ?? true
     }
 
     package func write(to text: inout MetricsText) {

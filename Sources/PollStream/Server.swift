@@ -171,10 +171,12 @@ final class Server {
             [ledgers] in ledgers.drain(until: Clock.monotonicNanoseconds())
         }
         for loop in loops { loop.stop() }
-        retention?.stop()
-        relay?.stop()
-        let answered = catalogue.drain(until: Clock.monotonicNanoseconds() + 500_000_000)
-        if settled && answered { storage.close() }
+        let patience = Clock.monotonicNanoseconds() + 500_000_000
+        let rested = retention?.stop(until: patience) ?? true
+        let told = relay?.stop(until: patience) ?? true
+        let answered = catalogue.drain(until: patience)
+        let isQuiet = settled && answered && rested && told
+        if settled && answered && rested { storage.close() }
         log.notice(
             "stopped",
             [
@@ -182,8 +184,8 @@ final class Server {
                 "connections_cut": "\(cut)", "ballots_settled": "\(settled)",
             ])
         logOutput.flush(until: Clock.monotonicNanoseconds() + 200_000_000)
-        // A thread that still waits for its store would wake a loop that is gone by then.
-        if !(settled && answered) { Host.exitAtOnce() }
+        // A thread that still waits for its store or for Redis would wake a loop that is gone by then.
+        if !isQuiet { Host.exitAtOnce() }
     }
 
     /// Asks `isDone` every 20 ms until `deadline`; who is asked to stop a second time stops at once.

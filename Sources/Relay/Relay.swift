@@ -82,13 +82,17 @@ package final class Relay: @unchecked Sendable {
         }
     }
 
-    /// Tries once to send what waits, and ends both threads: at most some limits of one connection.
-    package func stop() {
+    /// Tries once to send what waits, and ends both threads.
+    /// - Parameter deadline: monotonic nanoseconds.
+    /// - Returns: whether they have ended; a server that does not answer holds a thread for some
+    ///   limits of one connection, which nobody has to wait for.
+    package func stop(until deadline: Int64) -> Bool {
         outbox.close()
         let (subscriber, threads) = monitor.withLock { (self.subscriber, self.threads) }
         subscriber?.stop()
-        threads.forEach { $0.join() }
+        let haveEnded = threads.map { $0.join(until: deadline) }
         monitor.withLock { self.threads = [] }
+        return !haveEnded.contains(false)
     }
 
     /// What this process has committed. From any thread; does not wait.

@@ -4,12 +4,18 @@ import Glibc
 package final class Thread: @unchecked Sendable {
     // Written once by `init`, before anybody else can see it.
     private let id: pthread_t
+    private let end = End()
 
     /// Starts at once. Signals are delivered to other threads.
     /// - Parameter name: as `top -H` shows it; the kernel keeps 15 bytes.
     /// - Precondition: the system has a thread to give; without one the process cannot work.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
-        let start = Unmanaged.passRetained(Start(name: name, body: body))
+        let end = end
+        let start = Unmanaged.passRetained(
+            Start(name: name) {
+                body()
+                end.reach()
+            })
         var id = pthread_t()
         let code = pthread_create(
             &id, nil,
@@ -28,12 +34,41 @@ package final class Thread: @unchecked Sendable {
         precondition(code == 0, "thread joined twice, or by itself: error \(code)")
     }
 
+    /// As `join()`, but gives up at `deadline`, monotonic nanoseconds. Once it has ended, no more.
+    /// - Returns: whether it has ended; if not, it may go on for as long as the process does.
+    package func join(until deadline: Int64) -> Bool {
+        guard end.wait(until: deadline) else { return false }
+        join()
+        return true
+    }
+
     /// Blocks the calling thread until `deadline`, monotonic nanoseconds.
     package static func sleep(until deadline: Int64) {
         var time = timespec(
             tv_sec: Int(max(deadline, 0) / 1_000_000_000),
             tv_nsec: Int(max(deadline, 0) % 1_000_000_000))
         while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+    }
+}
+
+/// Whether a thread has done its work; POSIX has no portable way to wait for that with a limit.
+private final class End: @unchecked Sendable {
+    private let monitor = Monitor()
+    // Guarded by `monitor`.
+    private var isReached = false
+
+    func reach() {
+        monitor.withLock { isReached = true }
+        monitor.signalAll()
+    }
+
+    func wait(until deadline: Int64) -> Bool {
+        monitor.withLock {
+            while !isReached {
+                guard monitor.wait(until: deadline) else { return isReached }
+            }
+            return true
+        }
     }
 }
 

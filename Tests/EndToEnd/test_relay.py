@@ -245,6 +245,19 @@ def test_votes_count_and_totals_never_fall_whatever_becomes_of_redis(redis, star
     assert all(follower.connections == 1 for follower in followers), "nobody lost a socket"
 
 
+def test_a_redis_that_answers_nothing_holds_nobody_up_who_stops(redis, start_with):
+    gateway = start_with(redis.url, "--drain", "2s")
+    wait_until_joined(gateway)
+    poll = gateway.create_poll(["a", "b"])
+    with redis.frozen():
+        assert gateway.vote(poll, 0, "ada").status_code == 201
+        began = time.monotonic()
+        gateway.terminate()
+        assert gateway.wait() == 0
+        # The limits of a call to Redis are 2 s each, and several in a row.
+        assert time.monotonic() - began < 3.5
+
+
 @pytest.mark.timeout(120)
 def test_messages_may_be_lost_doubled_and_late(redis, start_with):
     proxy = SpoilingProxy(redis)

@@ -20,6 +20,18 @@ import Testing
         #expect(seen.isDeaf)
     }
 
+    @Test func `who joins a thread may give up`() {
+        let monitor = Monitor()
+        let gate = Gate()
+        let thread = Thread(name: "busy") {
+            monitor.withLock { while !gate.isOpen { monitor.wait() } }
+        }
+        #expect(!thread.join(until: Clock.monotonicNanoseconds() + 1_000_000))
+        monitor.withLock { gate.isOpen = true }
+        monitor.signalAll()
+        #expect(thread.join(until: Clock.monotonicNanoseconds() + 60_000_000_000))
+    }
+
     @Test func `a sleeper wakes after its deadline`() {
         let deadline = Clock.monotonicNanoseconds() + 2_000_000
         Thread.sleep(until: deadline)
@@ -40,6 +52,11 @@ import Testing
 private final class Seen: @unchecked Sendable {
     var name = ""
     var isDeaf = false
+}
+
+/// Guarded by a monitor beside it.
+private final class Gate: @unchecked Sendable {
+    var isOpen = false
 }
 
 private func currentName() -> String {
