@@ -25,18 +25,20 @@ final class Server {
     private let loops: [LoopThread]
     private let switchboard = Switchboard()
     private let shutdown = Shutdown()
+    private let signals: Signals
     private let served: [ListenAddress]
     private let operations: ListenAddress?
 
     /// Opens the store and the listeners; nothing is served yet.
     /// - Throws: `StoreError` or `ReactorError`: what cannot be used, and why.
     init(_ configuration: Configuration) throws {
-        Shutdown.blockSignals()
+        Signal.blockAll()
         self.configuration = configuration
         logOutput = LogOutput()
         log = Log(
             level: configuration.logLevel, format: configuration.logFormat, to: logOutput,
             now: Clock.unixMilliseconds)
+        signals = Signals(log: log)
         let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
@@ -141,6 +143,7 @@ final class Server {
         unlocking.start()
         if let seal = storage.secrets?.seal { relay?.start(seal: seal) }
         retention?.start()
+        signals.start()
         for address in served { Host.say("listening on http://\(address)") }
         if let operations { Host.say("ops on http://\(operations)") }
         guard case .drain(let request)? = shutdown.wait(isDraining: false, until: nil) else {

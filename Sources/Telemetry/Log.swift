@@ -1,4 +1,5 @@
 import Logging
+import Synchronization
 
 /// The log of transitions: one line each, for the operator. Traffic is counted in `Metrics` instead.
 ///
@@ -8,15 +9,23 @@ package struct Log: Sendable {
     package enum Format: String, Sendable, CaseIterable { case text, json }
 
     private let logger: Logger
+    private let threshold: Threshold
 
     /// - Parameter now: Unix milliseconds, for the time of a line.
     package init(
         level: Level, format: Format, to output: LogOutput, now: @escaping @Sendable () -> Int64
     ) {
+        threshold = Threshold(level)
+        // What is too low for the threshold never comes to swift-log.
         logger = Logger(label: "pollstream") { _ in
-            LineHandler(
-                logLevel: Logger.Level(level), format: format, output: output, now: now)
+            LineHandler(logLevel: .debug, format: format, output: output, now: now)
         }
+    }
+
+    /// What is below it is not written. The same for all copies of this log, and for any thread.
+    package var level: Level {
+        get { threshold.level }
+        nonmutating set { threshold.level = newValue }
     }
 
     /// What helps who looks for a fault.
@@ -44,13 +53,35 @@ package struct Log: Sendable {
     }
 
     private func log(
-        _ level: Logger.Level, _ message: String, _ facts: KeyValuePairs<String, String>
+        _ level: Level, _ message: String, _ facts: KeyValuePairs<String, String>
     ) {
-        guard level >= logger.logLevel else { return }
+        guard level.rank >= threshold.level.rank else { return }
         var metadata = Logger.Metadata()
         for (name, value) in facts { metadata[name] = .string(value) }
-        logger.log(level: level, "\(message)", metadata: metadata)
+        logger.log(level: Logger.Level(level), "\(message)", metadata: metadata)
     }
+}
+
+/// The level that the copies of a log share.
+private final class Threshold: Sendable {
+    private let rank: Atomic<Int>
+
+    init(_ level: Log.Level) { rank = Atomic(level.rank) }
+
+    var level: Log.Level {
+        get { Log.Level.allCases[rank.load(ordering: .relaxed)] }
+        set { rank.store(newValue.rank, ordering: .relaxed) }
+    }
+}
+
+extension Log.Level {
+    /// The one below, which writes more; the lowest stays.
+    package var moreTalkative: Self { Self.allCases[max(0, rank - 1)] }
+
+    /// The one above, which writes less; the highest stays.
+    package var lessTalkative: Self { Self.allCases[min(Self.allCases.count - 1, rank + 1)] }
+
+    fileprivate var rank: Int { Self.allCases.firstIndex(of: self)! }
 }
 
 extension Logger.Level {

@@ -86,12 +86,41 @@ def test_an_idle_gateway_ends_with_0_on_post_drain(start_gateway):
     assert gateway.wait() == 0
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"])
-def test_other_signals_kill_nobody(gateway, name):
-    gateway.process.send_signal(getattr(signal, name))
-    time.sleep(0.2)  # nothing tells that a signal was ignored
-    assert gateway.process.poll() is None
+def said(gateway, words: str, times: int = 1):
+    """Waits until the log has a line with these words so often."""
+    deadline = time.monotonic() + 20
+    while (text := gateway.log_text()).count(words) < times:
+        assert time.monotonic() < deadline, f"no {words!r} in:\n{text}"
+        time.sleep(0.01)
+
+
+def test_other_signals_kill_nobody(gateway):
+    for number in (signal.SIGPIPE, signal.SIGRTMIN, signal.SIGHUP):
+        gateway.process.send_signal(number)
+    said(gateway, "nothing to reload")
     assert gateway.get("/polls/").status_code == 200
+
+
+def test_signals_make_the_log_more_and_less_talkative(start_gateway):
+    gateway = start_gateway("--log-level", "notice")
+    for number, level in [
+        (signal.SIGUSR1, "info"),
+        (signal.SIGUSR1, "debug"),
+        (signal.SIGUSR1, "debug"),  # the lowest stays
+        (signal.SIGUSR2, "info"),
+        (signal.SIGUSR2, "notice"),
+        (signal.SIGUSR2, "warning"),
+    ]:
+        lines = gateway.log_text().count(f"log level level={level}")
+        gateway.process.send_signal(number)
+        said(gateway, f"log level level={level}", lines + 1)
+    # A notice, which is not written at this level; of signals that wait, SIGHUP is taken first.
+    gateway.process.send_signal(signal.SIGHUP)
+    gateway.process.send_signal(signal.SIGUSR1)
+    said(gateway, "log level level=notice", 2)
+    gateway.process.send_signal(signal.SIGHUP)
+    said(gateway, "nothing to reload")
+    assert gateway.log_text().count("nothing to reload") == 1
 
 
 def test_viewers_of_a_draining_gateway_are_sent_away_each_at_its_own_time(start_gateway):

@@ -21,6 +21,27 @@ import Threads
         }
     }
 
+    @Test func `a level that is set counts for every copy`() {
+        let pipe = Pipe()
+        let output = LogOutput(descriptor: pipe.writing)
+        let log = Log(level: .notice, format: .text, to: output, now: { 0 })
+        let copy = log
+        copy.info("1")
+        log.level = log.level.moreTalkative
+        copy.info("2")
+        copy.debug("3")
+        output.close()
+        #expect(log.level == .info)
+        #expect(pipe.lines() == ["1970-01-01T00:00:00.000Z info 2"])
+    }
+
+    @Test func `the ends of the levels stay`() {
+        #expect(Log.Level.debug.moreTalkative == .debug)
+        #expect(Log.Level.error.lessTalkative == .error)
+        let climb = sequence(first: Log.Level.debug) { $0 == .error ? nil : $0.lessTalkative }
+        #expect(Array(climb) == Log.Level.allCases)
+    }
+
     @Test func `facts come in the order of their names`() {
         let pipe = Pipe()
         let output = LogOutput(descriptor: pipe.writing)
