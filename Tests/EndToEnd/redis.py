@@ -165,7 +165,11 @@ class SpoilingProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.server.port))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.server.port))
+                except OSError:
+                    client.close()
+                    continue
                 self._sockets += [client, server]
                 for pump in (self._upwards, self._downwards):
                     threading.Thread(target=pump, args=(client, server), daemon=True).start()

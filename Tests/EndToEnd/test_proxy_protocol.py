@@ -1,5 +1,6 @@
 """Behind a TCP load balancer: the PROXY protocol, spoken by hand and by HAProxy."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -34,19 +35,19 @@ def ballot(poll, voter: str) -> bytes:
 
 
 def said(address, *pieces: bytes, source: str = "127.0.0.1", pause: float = 0.0) -> bytes:
-    """All that is answered until the connection ends; nothing where it is reset."""
-    with socket.create_connection(address, timeout=10, source_address=(source, 0)) as peer:
+    """All that is answered until the connection ends; nothing where it is reset, which `connect`
+    itself may be the one to report."""
+    answer = b""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError), socket.create_connection(
+        address, timeout=10, source_address=(source, 0)
+    ) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answer = b""
-        try:
-            for piece in pieces:
-                peer.sendall(piece)
-                time.sleep(pause)
-            while part := peer.recv(65536):
-                answer += part
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        return answer
+        for piece in pieces:
+            peer.sendall(piece)
+            time.sleep(pause)
+        while part := peer.recv(65536):
+            answer += part
+    return answer
 
 
 def status(answer: bytes) -> int:

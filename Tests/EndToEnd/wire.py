@@ -60,7 +60,8 @@ class Answer:
 
 
 class Wire:
-    """One TCP connection. Everything waits at most `seconds`."""
+    """One TCP connection. Everything waits at most `seconds`. One that the gateway resets is at its
+    end, even where `connect` is what reports it; one that it refuses is an error."""
 
     def __init__(self, gateway, seconds: float = ANSWER_SECONDS, receive_buffer: int | None = None):
         self.socket = socket.socket()
@@ -68,9 +69,12 @@ class Wire:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.connect(gateway.address)
         self.received = b""
         self.ended = False
+        try:
+            self.socket.connect(gateway.address)
+        except ConnectionResetError:
+            self.ended = True
 
     def __enter__(self):
         return self
