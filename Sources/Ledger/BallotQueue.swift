@@ -6,8 +6,8 @@ import Threads
 ///
 /// The bound counts every ballot that the ledger holds: those that wait here and those taken and not
 /// yet released. For any thread; batches are taken by one.
-final class BallotQueue: @unchecked Sendable {
-    enum Taken: Equatable {
+package final class BallotQueue: @unchecked Sendable {
+    package enum Taken: Equatable {
         /// In the order of arrival.
         case batch(WaitingBallots)
         /// Nothing came in time.
@@ -63,7 +63,7 @@ final class BallotQueue: @unchecked Sendable {
 
     /// Waits for ballots, and takes all, up to the batch limit.
     /// - Parameter deadline: monotonic nanoseconds; nil waits for as long as it takes.
-    func takeAll(until deadline: Int64?) -> Taken {
+    package func takeAll(until deadline: Int64?) -> Taken {
         monitor.lock()
         defer { monitor.unlock() }
         while batches.isEmpty {
@@ -105,7 +105,7 @@ final class BallotQueue: @unchecked Sendable {
 
 /// Ballots in the order of arrival, and until when each may wait. Deadlines are monotonic
 /// nanoseconds and ascend.
-struct WaitingBallots: Equatable {
+package struct WaitingBallots: Equatable {
     private(set) var ballots: [Ballot] = []
     private(set) var deadlines: [Int64] = []
 
