@@ -6,25 +6,21 @@ import Threads
 /// The polls: creates, reads, changes, opens and closes them, on a thread of its own; exports them
 /// on others, so that nothing waits for a long read.
 package final class Catalogue: @unchecked Sendable {
-    private let settings: CatalogueSettings
-    private let desk: Desk
-    private let timetable: Timetable
+    private let clerk: Clerk
+    private let replies: Replies
     private let exportStores: [any ExportStore]
-    private let answered: @Sendable (CatalogueReply) -> Void
     private let health: Health
-    private let statistics = CatalogueStatistics()
+    private var statistics: CatalogueStatistics { replies.statistics }
     private let requests: RequestQueue
     private let exports: RequestQueue
-    // Guarded by `monitor`: `threads`, `runningCount`. Desk and timetable belong to the catalogue's
-    // thread, each store of `exportStores` to one of the others.
+    // Guarded by `monitor`: `threads`, `runningCount`. The clerk belongs to the catalogue's thread,
+    // each store of `exportStores` to one of the others.
     private let monitor = Monitor()
     private var threads: [Thread] = []
     private var runningCount = 0
 
     /// Requests taken in one turn; after each, due polls are opened and closed.
     private static let requestsPerTurn = 256
-    /// Polls read with one call of the store.
-    private static let pollsPerRead = 512
 
     /// - Parameters:
     ///   - store: used by the catalogue's thread only.
@@ -41,16 +37,14 @@ package final class Catalogue: @unchecked Sendable {
         answered: @escaping @Sendable (CatalogueReply) -> Void,
         happened: @escaping @Sendable (PollEvent) -> Void
     ) {
-        self.settings = settings
-        self.answered = answered
         exportStores = exports
         health = Health(of: "storage for polls", log: log, now: Clock.monotonicNanoseconds)
-        desk = Desk(
-            store: store, health: health, log: log, makeHostKey: makeHostKey,
-            makeJoinCode: makeJoinCode, happened: happened)
-        timetable = Timetable(
-            store: store, health: health, check: settings.transitionCheck, random: random,
-            happened: happened)
+        replies = Replies(
+            settings: settings, now: Clock.monotonicNanoseconds, answered: answered)
+        clerk = Clerk(
+            settings: settings, store: store, health: health, log: log,
+            now: Clock.monotonicNanoseconds, makeHostKey: makeHostKey, makeJoinCode: makeJoinCode,
+            random: random, replies: replies, happened: happened)
         requests = RequestQueue(limit: settings.waitingRequests)
         self.exports = RequestQueue(limit: settings.waitingExports)
     }
@@ -112,52 +106,14 @@ package final class Catalogue: @unchecked Sendable {
     // MARK: The catalogue's thread
 
     private func run() {
-        var transitionsAt: Int64 = 0
         loop: while true {
-            var isChanged = false
-            switch requests.take(upTo: Self.requestsPerTurn, until: transitionsAt) {
-            case .requests(let asked): isChanged = answer(asked)
-            case .nothing: break
+            switch requests.take(upTo: Self.requestsPerTurn, until: clerk.transitionsAt) {
+            case .requests(let asked): clerk.work(on: asked)
+            case .nothing: clerk.work(on: [])
             case .closed: break loop
-            }
-            // A change may have brought the next opening or closing nearer.
-            if isChanged || Clock.monotonicNanoseconds() >= transitionsAt {
-                let nanoseconds = timetable.makeTransitions()
-                transitionsAt = Clock.monotonicNanoseconds() + nanoseconds
             }
         }
         end()
-    }
-
-    /// In their order; neighbouring reads are one call of the store.
-    /// - Returns: whether polls may have changed.
-    private func answer(_ asked: [Asked]) -> Bool {
-        var isChanged = false
-        var reads: [(asked: Asked, ids: [PollID])] = []
-        var readCount = 0
-        for one in asked {
-            if isLate(one) { continue }
-            if case .read(let ids) = one.request {
-                if readCount + ids.count > Self.pollsPerRead { answer(&reads, &readCount) }
-                reads.append((one, ids))
-                readCount += ids.count
-            } else {
-                answer(&reads, &readCount)
-                isChanged = isChanged || one.request.isChange
-                reply(to: one, desk.answer(one.request))
-            }
-        }
-        answer(&reads, &readCount)
-        return isChanged
-    }
-
-    private func answer(_ reads: inout [(asked: Asked, ids: [PollID])], _ readCount: inout Int) {
-        if reads.isEmpty { return }
-        for (read, answer) in zip(reads, desk.answer(reads: reads.map(\.ids))) {
-            reply(to: read.asked, answer)
-        }
-        reads.removeAll()
-        readCount = 0
     }
 
     // MARK: The threads of exports
@@ -165,8 +121,8 @@ package final class Catalogue: @unchecked Sendable {
     private func runExports(_ index: Int) {
         let store = exportStores[index]
         while case .requests(let asked) = exports.take(upTo: 1, until: nil) {
-            for one in asked where !isLate(one) {
-                reply(to: one, export(one.request, from: store))
+            for one in asked where !replies.isLate(one) {
+                replies.reply(to: one, export(one.request, from: store))
             }
         }
         end()
@@ -188,20 +144,6 @@ package final class Catalogue: @unchecked Sendable {
     }
 
     // MARK: All threads
-
-    private func isLate(_ asked: Asked) -> Bool {
-        let waited = Clock.monotonicNanoseconds() - asked.at
-        if waited < settings.requestLimit.nanoseconds { return false }
-        statistics.expired.add()
-        reply(to: asked, .refused(.overloaded))
-        return true
-    }
-
-    private func reply(to asked: Asked, _ answer: CatalogueAnswer) {
-        statistics.answered[CatalogueStatistics.Kind(asked.request)].add()
-        statistics.latencies.observe(Clock.monotonicNanoseconds() - asked.at)
-        answered(CatalogueReply(ticket: asked.ticket, answer: answer))
-    }
 
     private func end() {
         monitor.withLock { runningCount -= 1 }

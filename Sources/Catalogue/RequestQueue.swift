@@ -1,16 +1,22 @@
-import Polls
+package import Polls
 import Threads
 
 /// A question, who asked, and when (monotonic nanoseconds).
-struct Asked: Sendable {
+package struct Asked: Sendable {
     let request: CatalogueRequest
     let ticket: Ticket
     let at: Int64
+
+    package init(request: CatalogueRequest, ticket: Ticket, at: Int64) {
+        self.request = request
+        self.ticket = ticket
+        self.at = at
+    }
 }
 
 /// Requests on their way from the loops to the threads that answer. Bounded; for any thread.
-final class RequestQueue: @unchecked Sendable {
-    enum Taken {
+package final class RequestQueue: @unchecked Sendable {
+    package enum Taken {
         /// In the order of arrival; not empty.
         case requests([Asked])
         /// Nothing came in time.
@@ -25,12 +31,12 @@ final class RequestQueue: @unchecked Sendable {
     private var waiting: [Asked] = []
     private var isClosed = false
 
-    init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = limit }
 
-    var count: Int { monitor.withLock { waiting.count } }
+    package var count: Int { monitor.withLock { waiting.count } }
 
     /// - Returns: false where it is full or closed.
-    func append(_ asked: Asked) -> Bool {
+    package func append(_ asked: Asked) -> Bool {
         monitor.lock()
         let isTaken = !isClosed && waiting.count < limit
         if isTaken { waiting.append(asked) }
@@ -41,7 +47,7 @@ final class RequestQueue: @unchecked Sendable {
 
     /// Waits for requests, and takes at most `count`.
     /// - Parameter deadline: monotonic nanoseconds; nil waits for as long as it takes.
-    func take(upTo count: Int, until deadline: Int64?) -> Taken {
+    package func take(upTo count: Int, until deadline: Int64?) -> Taken {
         monitor.lock()
         defer { monitor.unlock() }
         while waiting.isEmpty {
