@@ -4,14 +4,14 @@ import Threads
 
 /// A connection to Redis that blocks, with a limit for each call. For one thread; the only place
 /// that knows hiredis. After an error it is of no more use.
-final class RedisConnection {
+package final class RedisConnection {
     /// Why it cannot be used.
-    struct Failure: Error, Equatable {
-        let reason: String
+    package struct Failure: Error, Equatable {
+        package let reason: String
     }
 
     /// Of a reply (RESP2), what pub/sub answers with.
-    enum Reply: Equatable {
+    package enum Reply: Equatable {
         case bytes([UInt8])
         case integer(Int64)
         case list([Reply])

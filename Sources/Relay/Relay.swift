@@ -20,8 +20,6 @@ package struct RelayNews: Sendable {
     package internal(set) var counted: [VoteNotice] = []
     /// Ballots of `after_vote` polls that were stored.
     package internal(set) var voted: [(poll: PollID, key: BallotKey)] = []
-    /// Redis does not let us listen.
-    var refusal: String?
 
     package var isEmpty: Bool {
         tallies.isEmpty && changed.isEmpty && viewers.isEmpty && counted.isEmpty

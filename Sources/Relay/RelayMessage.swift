@@ -1,4 +1,4 @@
-import Identity
+package import Identity
 package import Polls
 
 /// What gateways tell one another, as ASCII words: version, kind, node, what the kind says, seal.
@@ -29,7 +29,7 @@ package enum RelayMessage: Sendable, Equatable {
     static let voterLimit = 80
     private static let version = "1"
 
-    func encoded(by node: NodeID, with seal: RelaySeal) -> [UInt8] {
+    package func encoded(by node: NodeID, with seal: RelaySeal) -> [UInt8] {
         let words: String
         switch self {
         case .tally(let tally):
@@ -138,7 +138,9 @@ enum Hexadecimal {
 package struct NodeID: Sendable, Hashable, CustomStringConvertible {
     package let rawValue: UInt64
 
-    package init() { rawValue = .random(in: .min ... .max) }
+    package init() { self.init(rawValue: .random(in: .min ... .max)) }
+
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
 
     init?(_ text: Substring) {
         guard text.utf8.count == 16, let value = UInt64(text, radix: 16) else { return nil }
@@ -152,15 +154,15 @@ package struct NodeID: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The channels of the gateways on one database. One Redis may serve several databases.
-struct RelayChannels {
+package struct RelayChannels {
     private let prefix: String
 
-    init(_ seal: RelaySeal) { prefix = "pollstream:\(seal.clusterName):" }
+    package init(_ seal: RelaySeal) { prefix = "pollstream:\(seal.clusterName):" }
 
     /// Of polls that came, changed or went: everybody listens.
-    var polls: [UInt8] { Array("\(prefix)polls".utf8) }
-    func poll(_ id: PollID) -> [UInt8] { Array("\(prefix)poll:\(id.rawValue)".utf8) }
-    func node(_ id: NodeID) -> [UInt8] { Array("\(prefix)node:\(id)".utf8) }
+    package var polls: [UInt8] { Array("\(prefix)polls".utf8) }
+    package func poll(_ id: PollID) -> [UInt8] { Array("\(prefix)poll:\(id.rawValue)".utf8) }
+    package func node(_ id: NodeID) -> [UInt8] { Array("\(prefix)node:\(id)".utf8) }
 
     /// The poll whose channel this is.
     func pollID(of channel: [UInt8]) -> PollID? {

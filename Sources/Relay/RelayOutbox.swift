@@ -1,11 +1,11 @@
-import Polls
+package import Polls
 import Threads
 
 /// What is yet to be published: of each poll the newest of each kind, so that a Redis that is slow
 /// or away costs memory for polls, not for votes. Thread-safe.
-final class RelayOutbox: @unchecked Sendable {
+package final class RelayOutbox: @unchecked Sendable {
     /// Of one poll.
-    struct Unsent: Equatable {
+    package struct Unsent: Equatable {
         var tally: Tally?
         var isChanged = false
         /// Viewers here.
@@ -28,31 +28,31 @@ final class RelayOutbox: @unchecked Sendable {
 
     /// - Parameter pollLimit: polls that may wait; what does not fit is read from the database by
     ///   whoever watches it, a second later.
-    init(pollLimit: Int) { self.pollLimit = pollLimit }
+    package init(pollLimit: Int) { self.pollLimit = pollLimit }
 
     /// - Returns: how many did not fit.
-    func add(_ tallies: [Tally]) -> Int {
+    package func add(_ tallies: [Tally]) -> Int {
         update(tallies, \.pollID) { unsent, tally in
             if unsent.tally.map(tally.isNewer) ?? true { unsent.tally = tally }
         }
     }
 
-    func add(changed id: PollID) -> Int {
+    package func add(changed id: PollID) -> Int {
         update([id], \.self) { unsent, _ in unsent.isChanged = true }
     }
 
-    func add(viewers: [(poll: PollID, count: Int)]) -> Int {
+    package func add(viewers: [(poll: PollID, count: Int)]) -> Int {
         update(viewers, \.poll) { $0.viewerCount = $1.count }
     }
 
-    func add(counted notice: VoteNotice) -> Int {
+    package func add(counted notice: VoteNotice) -> Int {
         update([notice], \.pollID) { unsent, notice in
             if unsent.counted.count == Self.countedLimit { unsent.counted.removeFirst() }
             unsent.counted.append(notice)
         }
     }
 
-    func add(voter: VoterKey, of poll: PollID) -> Int {
+    package func add(voter: VoterKey, of poll: PollID) -> Int {
         update([voter], { _ in poll }) { unsent, voter in
             if unsent.voters.count < Self.votersLimit { unsent.voters.append(voter) }
         }
@@ -60,7 +60,7 @@ final class RelayOutbox: @unchecked Sendable {
 
     /// What could not be sent comes back, unless something newer waits by now; votes do not: by then
     /// they are no news.
-    func putBack(_ failed: [(poll: PollID, unsent: Unsent)]) -> Int {
+    package func putBack(_ failed: [(poll: PollID, unsent: Unsent)]) -> Int {
         update(failed, \.poll) { unsent, failed in
             let earlier = failed.unsent
             if let tally = earlier.tally, unsent.tally.map(tally.isNewer) ?? true {
@@ -75,7 +75,7 @@ final class RelayOutbox: @unchecked Sendable {
 
     /// Waits for something to send, until `deadline` in monotonic nanoseconds.
     /// - Returns: nothing where the deadline passed; nil where it is closed and empty.
-    func take(until deadline: Int64) -> [(poll: PollID, unsent: Unsent)]? {
+    package func take(until deadline: Int64) -> [(poll: PollID, unsent: Unsent)]? {
         monitor.withLock {
             while unsent.isEmpty, !isClosed, monitor.wait(until: deadline) {}
             if unsent.isEmpty { return isClosed ? nil : [] }

@@ -1,5 +1,5 @@
 import Identity
-import Polls
+package import Polls
 import Telemetry
 import Threads
 
@@ -83,21 +83,8 @@ final class RelayPublisher: @unchecked Sendable {
         unanswered.removeAll(keepingCapacity: true)
         try append(.alive, to: channels.node(node), on: links)
         for (poll, unsent) in unsent {
-            let channel = channels.poll(poll)
-            // The final tally precedes the close.
-            if let tally = unsent.tally { try append(.tally(tally), to: channel, on: links) }
-            if unsent.isChanged { try append(.changed(poll), to: channels.polls, on: links) }
-            for notice in unsent.counted {
-                try append(.counted(notice), to: channels.polls, on: links)
-            }
-            var voters = unsent.voters[...]
-            while !voters.isEmpty {
-                let some = Array(voters.prefix(RelayMessage.voterLimit))
-                try append(.voted(poll, some), to: channel, on: links)
-                voters = voters.dropFirst(some.count)
-            }
-            if let viewers = unsent.viewerCount {
-                try append(.viewers(poll, count: viewers), to: channel, on: links)
+            for (channel, message) in unsent.messages(of: poll, channels) {
+                try append(message, to: channel, on: links)
             }
         }
         for node in unanswered.keys { try links.connections[node]?.flush() }
@@ -134,16 +121,42 @@ final class RelayPublisher: @unchecked Sendable {
     }
 }
 
+extension RelayOutbox.Unsent {
+    /// In the order in which others are to hear of it, each with its channel.
+    package func messages(of poll: PollID, _ channels: RelayChannels)
+        -> [(channel: [UInt8], message: RelayMessage)]
+    {
+        let channel = channels.poll(poll)
+        var messages: [([UInt8], RelayMessage)] = []
+        // The final tally precedes the close.
+        if let tally { messages.append((channel, .tally(tally))) }
+        if isChanged { messages.append((channels.polls, .changed(poll))) }
+        for notice in counted { messages.append((channels.polls, .counted(notice))) }
+        var voters = voters[...]
+        while !voters.isEmpty {
+            let some = Array(voters.prefix(RelayMessage.voterLimit))
+            messages.append((channel, .voted(poll, some)))
+            voters = voters.dropFirst(some.count)
+        }
+        if let viewerCount { messages.append((channel, .viewers(poll, count: viewerCount))) }
+        return messages
+    }
+}
+
 /// Viewer counts as others were last told: again when they change, and before the others' leases on
 /// them end.
-struct ViewerNews {
+package struct ViewerNews {
     /// Heartbeats between two words of an unchanged count.
     static let period = 3
 
     private var told: [PollID: Int] = [:]
     private var turn = 0
 
-    mutating func news(of counts: [(poll: PollID, count: Int)]) -> [(poll: PollID, count: Int)] {
+    package init() {}
+
+    package mutating func news(of counts: [(poll: PollID, count: Int)])
+        -> [(poll: PollID, count: Int)]
+    {
         turn = (turn + 1) % Self.period
         let isDue = turn == 0
         var news = counts.filter { isDue || told[$0.poll] != $0.count }

@@ -72,25 +72,21 @@ final class RelaySubscriber: @unchecked Sendable {
         statistics.connects.add()
         try tell(links, links.subscribe, [channels.polls, channels.node(node)])
         try tell(links, links.subscribe, watchlist.takeAll().map(channels.poll))
-        let limit = settings.silenceLimit.nanoseconds
-        var news = RelayNews()
-        // By node.
-        var lastWords: [Int: Int64] = [:]
-        var lastAlive = Clock.monotonicNanoseconds()
-        var nextPing = lastAlive
+        var hearing = RelayHearing(
+            settings: settings, node: node, seal: seal, statistics: statistics,
+            at: Clock.monotonicNanoseconds())
         while !monitor.withLock({ isStopping }) {
             let readable = poll(links, forMilliseconds: 250)
             let now = Clock.monotonicNanoseconds()
             if !readable.isEmpty {
-                var isAlive = false
                 for node in readable {
-                    lastWords[node] = now
-                    try links.connections[node]?.read { take($0, into: &news, &isAlive) }
+                    hearing.noteWord(of: node, at: now)
+                    try links.connections[node]?.read {
+                        hearing.take($0, isWatched: watchlist.isWatched)
+                    }
                 }
-                if isAlive { lastAlive = now }
-                if let reason = news.refusal { throw RedisConnection.Failure(reason: reason) }
+                let (news, isAlive) = try hearing.takeNews(at: now)
                 if !news.isEmpty { heard(news) }
-                news = RelayNews()
                 health.recover()
                 statistics.isSubscribed.store(true, ordering: .relaxed)
                 // Not for an answer: who is cut off after each would come back at full speed.
@@ -99,25 +95,16 @@ final class RelaySubscriber: @unchecked Sendable {
             let changes = watchlist.takeChanges()
             try tell(links, links.subscribe, changes.watched.map(channels.poll))
             try tell(links, links.unsubscribe, changes.left.map(channels.poll))
-            if now >= nextPing {
-                nextPing = now + settings.heartbeat.nanoseconds
+            if hearing.isPingDue(at: now) {
                 for connection in links.connections.values {
                     try connection.append([Array("PING".utf8)])
                     try connection.flush()
                 }
             }
-            for node in links.connections.keys where now - (lastWords[node] ?? now) > limit {
-                throw RedisConnection.Failure(reason: "it is silent")
-            }
-            for node in links.connections.keys where lastWords[node] == nil {
-                lastWords[node] = now
-            }
             statistics.nodes.store(links.connections.count, ordering: .relaxed)
-            // While we cannot publish ourselves it tells nothing.
-            if !statistics.isPublishing.load(ordering: .relaxed) { lastAlive = now }
-            if now - lastAlive > limit {
-                throw RedisConnection.Failure(reason: "our own messages do not come back")
-            }
+            try hearing.expectWords(
+                of: links.connections.keys,
+                isPublishing: statistics.isPublishing.load(ordering: .relaxed), at: now)
         }
     }
 
@@ -149,58 +136,5 @@ final class RelaySubscriber: @unchecked Sendable {
         descriptors.append(pollfd(fd: watchlist.descriptor, events: Int16(POLLIN), revents: 0))
         guard Glibc.poll(&descriptors, nfds_t(descriptors.count), timeout) > 0 else { return [] }
         return zip(nodes, descriptors).filter { $1.revents != 0 }.map(\.0)
-    }
-
-    // MARK: What it says
-
-    private func take(
-        _ reply: RedisConnection.Reply, into news: inout RelayNews, _ isAlive: inout Bool
-    ) {
-        switch reply {
-        case .list(let parts) where parts.count >= 3:
-            guard case .bytes(let kind) = parts[0], case .bytes(let channel) = parts[1] else {
-                return
-            }
-            switch String(decoding: kind, as: UTF8.self) {
-            case "message", "smessage":
-                guard case .bytes(let message) = parts[2] else { return }
-                take(message, into: &news, &isAlive)
-            case "subscribe", "ssubscribe":
-                // From here on nothing is missed: what came before stands in the database.
-                if let id = channels.pollID(of: channel) { news.changed.insert(id) }
-            case "sunsubscribe":
-                // Unasked: the channel's slot has gone to another node.
-                if channels.pollID(of: channel).map(watchlist.isWatched) ?? true {
-                    news.refusal = "a slot has gone to another node"
-                }
-            default: break
-            }
-        case .error(let reason): news.refusal = reason
-        default: break  // the answer to PING
-        }
-    }
-
-    private func take(_ bytes: [UInt8], into news: inout RelayNews, _ isAlive: inout Bool) {
-        guard let (message, sender) = RelayMessage.decode(bytes, with: seal) else {
-            return statistics.ignored.add()
-        }
-        if sender == node {
-            if message == .alive { isAlive = true }
-            return statistics.echoes.add()
-        }
-        statistics.received.add()
-        switch message {
-        case .tally(let tally):
-            if news.tallies[tally.pollID].map(tally.isNewer) ?? true {
-                news.tallies[tally.pollID] = tally
-            }
-        case .changed(let id): news.changed.insert(id)
-        case .counted(let notice): news.counted.append(notice)
-        case .voted(let id, let voters):
-            news.voted += voters.map { (id, BallotKey(poll: id, voter: $0)) }
-        case .viewers(let id, let count):
-            news.viewers.append(RelayNews.Viewers(poll: id, node: sender.rawValue, count: count))
-        case .alive: break
-        }
     }
 }

@@ -1,13 +1,13 @@
 import Glibc
-import Polls
+package import Polls
 import Threads
 
 /// The polls somebody watches through this process, and what of it the subscriber has yet to tell
 /// Redis. Thread-safe; a change wakes the one that polls `descriptor`.
-final class Watchlist: @unchecked Sendable {
-    struct Changes {
-        var watched: [PollID] = []
-        var left: [PollID] = []
+package final class Watchlist: @unchecked Sendable {
+    package struct Changes {
+        package var watched: [PollID] = []
+        package var left: [PollID] = []
     }
 
     /// Readable when there are changes.
@@ -21,7 +21,7 @@ final class Watchlist: @unchecked Sendable {
     /// What Redis was told.
     private var told: Set<PollID> = []
 
-    init() {
+    package init() {
         var ends: [Int32] = [-1, -1]
         precondition(pipe(&ends) == 0, "no pipe for the relay: error \(errno)")
         for end in ends {
@@ -36,16 +36,16 @@ final class Watchlist: @unchecked Sendable {
         close(bell)
     }
 
-    func watch(_ id: PollID) { update(id, by: 1) }
+    package func watch(_ id: PollID) { update(id, by: 1) }
 
-    func leave(_ id: PollID) { update(id, by: -1) }
+    package func leave(_ id: PollID) { update(id, by: -1) }
 
-    func isWatched(_ id: PollID) -> Bool { monitor.withLock { watchers[id] != nil } }
+    package func isWatched(_ id: PollID) -> Bool { monitor.withLock { watchers[id] != nil } }
 
     var pollCount: Int { monitor.withLock { watchers.count } }
 
     /// Begins again, on a new connection. - Returns: all that is watched.
-    func takeAll() -> [PollID] {
+    package func takeAll() -> [PollID] {
         monitor.withLock {
             silence()
             touched.removeAll()
@@ -55,7 +55,7 @@ final class Watchlist: @unchecked Sendable {
     }
 
     /// - Returns: what has changed since, each poll once.
-    func takeChanges() -> Changes {
+    package func takeChanges() -> Changes {
         monitor.withLock {
             silence()
             var changes = Changes()
