@@ -5,11 +5,20 @@
 #include "budget.h"
 #include "outbox.h"
 
+void ps_connection_set_state(ps_loop *loop, ps_connection *connection, uint8_t state) {
+    bool was_closing = connection->state > PS_STATE_OPEN;
+    bool is_closing = state < PS_STATE_CLOSED;
+    if (was_closing != is_closing) {
+        PS_COUNT(loop, closing_connections[connection->kind], is_closing ? 1 : UINT64_MAX);
+    }
+    connection->state = state;
+}
+
 void ps_connection_doom(ps_loop *loop, ps_connection *connection) {
     if (connection->state >= PS_STATE_DOOMED) {
         return;
     }
-    connection->state = PS_STATE_DOOMED;
+    ps_connection_set_state(loop, connection, PS_STATE_DOOMED);
     ps_connection_add_todo(loop, connection, PS_TODO_CLOSE);
 }
 
@@ -43,7 +52,8 @@ static void close_descriptor(ps_loop *loop, ps_connection *connection) {
     if (!(connection->flags & PS_FLAG_OPS)) {
         ps_budget_give(loop->settings.budget);
     }
-    connection->state = PS_STATE_CLOSED;
+    ps_connection_unblock(loop, connection);
+    ps_connection_set_state(loop, connection, PS_STATE_CLOSED);
     uv_close((uv_handle_t *)&connection->poll, on_closed);
     close(fd); /* after uv_close, which takes it out of the kernel's set */
 }
@@ -69,7 +79,7 @@ void ps_connection_finish(ps_loop *loop, ps_connection *connection) {
         return;
     }
     ps_topic_leave_all(loop, connection);
-    connection->state = PS_STATE_FINISHING;
+    ps_connection_set_state(loop, connection, PS_STATE_FINISHING);
     ps_deadline_clear(connection);
     if (connection->kind == PS_KIND_WEBSOCKET) {
         ps_deadline_set(loop, connection, PS_DEADLINE_CLOSE, loop->settings.close_timeout_ms);
@@ -87,7 +97,7 @@ static void linger(ps_loop *loop, ps_connection *connection) {
         ps_connection_doom(loop, connection);
         return;
     }
-    connection->state = PS_STATE_LINGERING;
+    ps_connection_set_state(loop, connection, PS_STATE_LINGERING);
     connection->discarded = 0;
     ps_deadline_set(loop, connection, PS_DEADLINE_CLOSE, loop->settings.close_timeout_ms);
     ps_connection_watch(loop, connection);

@@ -194,7 +194,7 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
         return;
     }
     if (events & UV_WRITABLE && connection->state < PS_STATE_DOOMED) {
-        connection->flags &= (uint16_t)~PS_FLAG_BLOCKED;
+        ps_connection_unblock(loop, connection);
         ps_connection_flush(loop, connection);
         ps_connection_watch(loop, connection);
     }

@@ -204,6 +204,17 @@ static inline _Atomic uint64_t *ps_connection_gauge(ps_loop *loop, uint8_t kind)
     return &loop->counters[offsets[kind] / sizeof(uint64_t)];
 }
 
+/* From OPEN or a later state to one that is later still. */
+void ps_connection_set_state(ps_loop *loop, ps_connection *connection, uint8_t state);
+
+/* The kernel may take more again. */
+static inline void ps_connection_unblock(ps_loop *loop, ps_connection *connection) {
+    if (connection->flags & PS_FLAG_BLOCKED) {
+        connection->flags &= (uint16_t)~PS_FLAG_BLOCKED;
+        PS_COUNT(loop, blocked_connections, UINT64_MAX); /* one less */
+    }
+}
+
 void ps_connection_add_todo(ps_loop *loop, ps_connection *connection, uint8_t todo);
 
 /* Runs what is owed to the connections listed so far. Calls: everything. */
@@ -278,6 +289,9 @@ size_t ps_http_write_head(
     ps_loop *loop, uint8_t *out, const ps_response *response, enum ps_body_kind body,
     uint16_t traits, bool closes);
 size_t ps_http_head_bytes_max(const ps_response *response);
+
+/* Operators' own requests and answers are left out of the statistics. */
+void ps_http_count_response(ps_loop *loop, const ps_connection *connection, uint16_t status);
 
 /* Requests handed over that have not been answered. */
 static inline uint32_t ps_http_unanswered(const ps_connection *connection) {

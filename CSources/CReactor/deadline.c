@@ -109,7 +109,8 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
         break;
     case PS_DEADLINE_HEAD:
     case PS_DEADLINE_BODY:
-        PS_COUNT(loop, timeouts, 1);
+        PS_COUNT_LIMIT(
+            loop, kind == PS_DEADLINE_HEAD ? PS_LIMIT_HEADER_TIMEOUT : PS_LIMIT_BODY_TIMEOUT);
         ps_http_refuse(loop, connection, 408);
         ps_connection_add_todo(loop, connection, PS_TODO_RESUME); /* throws the inbox away */
         break;
@@ -119,14 +120,15 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
                 loop, connection, PS_DEADLINE_IDLE, loop->settings.idle_timeout_ms);
             break;
         }
-        PS_COUNT(loop, timeouts, 1);
+        PS_COUNT_LIMIT(loop, PS_LIMIT_IDLE_TIMEOUT);
         ps_connection_doom(loop, connection);
         break;
     case PS_DEADLINE_PROXY:
-        PS_COUNT(loop, timeouts, 1);
+        PS_COUNT_LIMIT(loop, PS_LIMIT_PROXY_TIMEOUT);
         ps_connection_reset(loop, connection);
         break;
     case PS_DEADLINE_CLOSE:
+        PS_COUNT_LIMIT(loop, PS_LIMIT_CLOSE_TIMEOUT);
         if (connection->flags & PS_FLAG_BLOCKED) {
             ps_connection_reset(loop, connection); /* else the kernel would go on trying */
         } else {
@@ -139,10 +141,10 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
 /* Took no byte for two ping periods: what the kernel holds will not be taken, nor a Close behind
  * it, so the attempt is the last thing done. */
 static void expire_blocked(ps_loop *loop, ps_connection *connection) {
-    PS_COUNT(loop, slow_closes, 1);
+    PS_COUNT_LIMIT(loop, PS_LIMIT_NOT_READING);
     if (connection->kind == PS_KIND_WEBSOCKET && connection->state == PS_STATE_OPEN) {
         ps_ws_begin_close(loop, connection, 1008, "not reading");
-        connection->flags &= (uint16_t)~PS_FLAG_BLOCKED;
+        ps_connection_unblock(loop, connection);
         ps_connection_flush(loop, connection);
         if (!connection->outbox) {
             return; /* it was taken after all: the close goes on as any other */
@@ -160,7 +162,7 @@ static void expire_ping(ps_loop *loop, ps_connection *connection) {
     }
     if (connection->kind == PS_KIND_WEBSOCKET
         && loop->wheel.now - connection->heard > 2 * period) {
-        PS_COUNT(loop, timeouts, 1);
+        PS_COUNT_LIMIT(loop, PS_LIMIT_PING_PERIOD);
         ps_connection_reset(loop, connection);
         return;
     }

@@ -111,12 +111,16 @@ static size_t write_answer(
     return count;
 }
 
+void ps_http_count_response(ps_loop *loop, const ps_connection *connection, uint16_t status) {
+    assert(status >= 100 && status < 600);
+    if (!(connection->flags & PS_FLAG_OPS)) {
+        PS_COUNT(loop, responses[status / 100], 1);
+    }
+}
+
 static int respond_early(
     ps_loop *loop, ps_connection *connection, struct ps_early_answer *early,
     const ps_response *response, bool closes) {
-    if (early->bytes) {
-        return PS_WRONG_STATE;
-    }
     early->bytes = malloc(ps_http_head_bytes_max(response) + response->body.count);
     if (!early->bytes) {
         ps_connection_doom(loop, connection);
@@ -140,6 +144,10 @@ int ps_connection_respond(
     if (connection->kind != PS_KIND_HTTP || place >= ps_http_unanswered(connection)) {
         return PS_WRONG_STATE;
     }
+    if (place > 0 && connection->rare->http.ring[sequence % loop->settings.pipeline_count].bytes) {
+        return PS_WRONG_STATE;
+    }
+    ps_http_count_response(loop, connection, response->status);
     bool is_newest = sequence + 1 == connection->next_sequence;
     bool drains = loop->draining && !(connection->flags & PS_FLAG_OPS) && is_newest;
     bool closes = response->close || drains;

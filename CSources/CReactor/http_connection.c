@@ -46,13 +46,33 @@ static void forget_progress(ps_connection *connection) {
     }
 }
 
+/* 408 is counted by who knows which deadline has passed. */
+static void count_refusal(ps_loop *loop, uint16_t status) {
+    switch (status) {
+    case 413:
+        PS_COUNT_LIMIT(loop, PS_LIMIT_BODY);
+        break;
+    case 414:
+        PS_COUNT_LIMIT(loop, PS_LIMIT_REQUEST_LINE);
+        break;
+    case 431:
+        PS_COUNT_LIMIT(
+            loop, loop->head.field_count >= loop->settings.http.field_count ? PS_LIMIT_FIELDS
+                                                                            : PS_LIMIT_HEAD);
+        break;
+    default:
+        break;
+    }
+    PS_COUNT(loop, malformed_requests, status != 408);
+}
+
 void ps_http_refuse(ps_loop *loop, ps_connection *connection, uint16_t status) {
     uint32_t sequence = connection->next_sequence;
     forget_progress(connection);
     ps_deadline_clear(connection);
     connection->flags |= PS_FLAG_LAST;
     if (push_request(loop, connection, PS_FLAG_ANSWER_CLOSE)) {
-        PS_COUNT(loop, malformed_requests, status != 408);
+        count_refusal(loop, status);
         loop->callbacks.on_refused(
             loop->context, ps_connection_id_of(connection), sequence, status);
     }
@@ -83,7 +103,7 @@ static void deliver(
     if (!push_request(loop, connection, traits)) {
         return;
     }
-    PS_COUNT(loop, requests, 1);
+    PS_COUNT(loop, requests, is_ops ? 0 : 1);
     loop->requester = connection;
     loop->callbacks.on_request(loop->context, ps_connection_id_of(connection), &request);
     loop->requester = NULL;

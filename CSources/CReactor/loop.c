@@ -47,7 +47,9 @@ static void end_turn(ps_loop *loop) {
     } else {
         uv_idle_stop(&loop->restless);
     }
-    PS_COUNT_MAX(loop, turn_ns_max, ps_monotonic_ns() - loop->now_ns);
+    uint64_t took_ns = ps_monotonic_ns() - loop->now_ns;
+    PS_COUNT_MAX(loop, turn_ns_max, took_ns);
+    PS_OBSERVE(loop, turns, took_ns);
     loop->in_turn = false;
 }
 
@@ -61,9 +63,20 @@ static void on_async(uv_async_t *async) {
     loop->callbacks.on_wake(loop->context);
 }
 
+/* Not by the clock of the turn, which stands still while the turn holds the timer up. libuv sets the
+ * timer again from its own clock, in whole milliseconds. */
+static void observe_lag(ps_loop *loop) {
+    uint64_t now_ns = ps_monotonic_ns(), due_ns = loop->tick_due_ns;
+    if (due_ns != 0) {
+        PS_OBSERVE(loop, lags, now_ns > due_ns ? now_ns - due_ns : 0);
+    }
+    loop->tick_due_ns = (uv_now(&loop->uv) + PS_TICK_MS) * 1000000;
+}
+
 static void on_timer(uv_timer_t *timer) {
     ps_loop *loop = timer->loop->data;
     ps_loop_enter(loop);
+    observe_lag(loop);
     ps_farewells_tick(loop);
     ps_listeners_retry(loop);
     ps_deadline_run(loop);
@@ -250,11 +263,4 @@ const char *ps_loop_date(ps_loop *loop) {
         loop->date_unix_s = second;
     }
     return loop->date;
-}
-
-void ps_loop_statistics(const ps_loop *loop, ps_statistics *out) {
-    uint64_t *fields = (uint64_t *)out;
-    for (size_t i = 0; i < PS_COUNTER_COUNT; i++) {
-        fields[i] = atomic_load_explicit(&loop->counters[i], memory_order_relaxed);
-    }
 }

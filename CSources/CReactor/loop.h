@@ -49,6 +49,7 @@ struct ps_loop {
     bool in_turn;
     bool draining;
     bool running;
+    uint64_t tick_due_ns; /* 0 before the first */
     pthread_t thread; /* valid while running */
 
     ps_listener *listeners;
@@ -107,6 +108,15 @@ static inline void ps_counter_max(_Atomic uint64_t *counter, uint64_t value) {
         atomic_store_explicit(counter, value, memory_order_relaxed);
     }
 }
+
+/* Counts a duration in a field of ps_statistics. */
+#define PS_OBSERVE(loop, field, ns)                                                                \
+    ps_durations_observe(                                                                          \
+        &(loop)->counters[offsetof(ps_statistics, field) / sizeof(uint64_t)], (ns))
+
+void ps_durations_observe(_Atomic uint64_t *counters, uint64_t ns);
+
+#define PS_COUNT_LIMIT(loop, limit) PS_COUNT(loop, limits[limit], 1)
 
 static inline uint64_t ps_monotonic_ns(void) {
     struct timespec now;

@@ -214,6 +214,7 @@ void ps_connection_block(ps_loop *loop, ps_connection *connection) {
     if (!(connection->flags & PS_FLAG_BLOCKED)) {
         connection->flags |= PS_FLAG_BLOCKED;
         PS_COUNT(loop, sends_blocked, 1);
+        PS_COUNT(loop, blocked_connections, 1);
     }
     if (!outbox_of(loop, connection)) { /* it remembers since when */
         return;

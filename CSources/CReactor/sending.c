@@ -14,7 +14,7 @@ static int prepare(ps_loop *loop, ps_connection_id id, ps_connection **out) {
         return PS_WRONG_STATE;
     }
     if (!ps_outbox_has_room(loop, connection)) {
-        PS_COUNT(loop, outbox_closes, 1);
+        PS_COUNT_LIMIT(loop, PS_LIMIT_OUTBOX);
         if (connection->kind == PS_KIND_WEBSOCKET) {
             ps_ws_begin_close(loop, connection, 1008, "not reading");
         } else {

@@ -56,6 +56,7 @@ int ps_connection_stream(
         ps_connection_doom(loop, connection);
         return PS_GONE;
     }
+    ps_http_count_response(loop, connection, response->status);
     uint16_t traits = connection->flags & PS_ANSWER_TRAITS;
     bool chunked = framing == PS_STREAM_CHUNKED && !(traits & PS_FLAG_ANSWER_1_0);
     bool closes = !chunked || response->close || traits & PS_FLAG_ANSWER_CLOSE;
@@ -96,7 +97,7 @@ int ps_connection_stream_write(
         return PS_WRONG_STATE;
     }
     if (ps_outbox_waiting(connection) / 2 >= loop->settings.outbox_bytes) {
-        PS_COUNT(loop, outbox_closes, 1); /* the caller did not wait: the bound holds anyway */
+        PS_COUNT_LIMIT(loop, PS_LIMIT_OUTBOX); /* the caller did not wait: the bound holds anyway */
         ps_connection_reset(loop, connection);
         return PS_GONE;
     }

@@ -84,6 +84,9 @@ static void begin(ps_loop *loop, ps_topic *topic) {
     topic->sweeping = true;
     topic->cursor = 0;
     topic->started_ns = loop->now_ns;
+    PS_OBSERVE(loop, tick_stretches, loop->now_ns > topic->due_ns ? loop->now_ns - topic->due_ns : 0);
+    topic->carried_unix_ms = topic->waiting_unix_ms;
+    topic->waiting_unix_ms = 0;
     list_append(&sweeps->under_way, topic, WORK);
     sweeps->under_way_count++;
     if (topic->cooling) { /* begun early, for a state */
@@ -103,11 +106,23 @@ static void leave_under_way(struct ps_sweeps *sweeps, ps_topic *topic) {
     topic->sweeping = false;
 }
 
+/* In whole milliseconds, as tallies say when their ballots came in. A clock that was set back gives
+ * no time at all. */
+static void observe_vote_to_frame(ps_loop *loop, const ps_topic *topic) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t took_ns = ((int64_t)now.tv_sec * 1000 - topic->carried_unix_ms) * 1000000 + now.tv_nsec;
+    PS_OBSERVE(loop, vote_to_frame, took_ns > 0 ? (uint64_t)took_ns : 0);
+}
+
 static void finish(ps_loop *loop, ps_topic *topic) {
     leave_under_way(&loop->sweeps, topic);
     uint64_t took_ns = ps_monotonic_ns() - topic->started_ns;
-    PS_COUNT(loop, sweep_ns_total, took_ns);
     PS_COUNT_MAX(loop, sweep_ns_max, took_ns);
+    PS_OBSERVE(loop, sweep_durations, took_ns);
+    if (topic->carried_unix_ms != 0) {
+        observe_vote_to_frame(loop, topic);
+    }
     ps_sweep_schedule(topic); /* what was published meanwhile */
 }
 

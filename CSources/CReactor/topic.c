@@ -250,15 +250,27 @@ void ps_topic_destroy(ps_topic *topic) {
 static void publish(ps_topic *topic, bool urgent) {
     PS_COUNT(topic->loop, frames_owed, topic->count);
     if (topic->count > 0) {
+        uint64_t now_ns = topic->loop->now_ns;
+        if (!topic->pending) {
+            uint64_t cooled_ns = topic->started_ns + topic->loop->settings.tick_ns;
+            topic->due_ns = topic->cooling && cooled_ns > now_ns ? cooled_ns : now_ns;
+        }
+        if (urgent && topic->due_ns > now_ns) {
+            topic->due_ns = now_ns;
+        }
         topic->pending = true;
         topic->urgent |= urgent;
         ps_sweep_schedule(topic);
     }
 }
 
-void ps_topic_publish_tally(ps_topic *topic, ps_frame *frame) {
+void ps_topic_publish_tally(ps_topic *topic, ps_frame *frame, int64_t ballot_unix_ms) {
     PS_ASSERT_THREAD(topic->loop);
     replace(&topic->tally, frame);
+    /* The newest tally leaves for all before it: the oldest ballot waits longest. */
+    if (topic->waiting_unix_ms == 0 && topic->count > 0) {
+        topic->waiting_unix_ms = ballot_unix_ms;
+    }
     topic->newest.tally++;
     topic->tally_is_later = true;
     publish(topic, false);

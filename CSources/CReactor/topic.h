@@ -48,6 +48,9 @@ struct ps_topic {
     bool cooling;  /* on sweeps.cooling: its last sweep began less than a tick ago */
     uint32_t cursor; /* entries before it were served by the sweep under way */
     uint64_t started_ns;
+    uint64_t due_ns; /* while pending: when the sweep might begin at the earliest */
+    int64_t waiting_unix_ms, carried_unix_ms; /* arrival of the oldest ballot whose tally waits for
+                                                 a sweep, is in the one under way; 0: none */
     struct ps_topic_link work;  /* of ready or under_way */
     struct ps_topic_link cools; /* of cooling */
 };

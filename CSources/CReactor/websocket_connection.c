@@ -55,6 +55,7 @@ int ps_connection_upgrade(
     ps_connection_start_pings(loop, connection);
     ps_connection_shrink_send_buffer(loop, connection);
     PS_COUNT(loop, handshakes, 1);
+    ps_http_count_response(loop, connection, 101);
     const char *extensions = agree_on_deflate(loop);
     if (extensions) {
         connection->flags |= PS_FLAG_DEFLATES;
@@ -86,7 +87,7 @@ void ps_ws_begin_close(
     ps_topic_leave_all(loop, connection); /* nothing may follow a Close (RFC 6455 §5.5.1) */
     append_close(loop, connection, code, reason ? reason : "");
     if (connection->state == PS_STATE_OPEN) {
-        connection->state = PS_STATE_CLOSING;
+        ps_connection_set_state(loop, connection, PS_STATE_CLOSING);
         ps_deadline_set(
             loop, connection, PS_DEADLINE_CLOSE, loop->settings.close_timeout_ms);
     }
@@ -95,6 +96,9 @@ void ps_ws_begin_close(
 /* After a violation nothing of the peer's can be understood, not even its Close. */
 static void violate(ps_loop *loop, ps_connection *connection, uint16_t code) {
     PS_COUNT(loop, protocol_closes, 1);
+    if (code == 1008 || code == 1009) {
+        PS_COUNT_LIMIT(loop, code == 1008 ? PS_LIMIT_FRAGMENTS : PS_LIMIT_MESSAGE);
+    }
     if (connection->state == PS_STATE_OPEN) {
         append_close(loop, connection, code, "");
     }

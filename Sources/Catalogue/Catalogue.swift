@@ -101,6 +101,9 @@ package final class Catalogue: @unchecked Sendable {
         text.gauge(
             "pollstream_catalogue_storage_up", "1 while the catalogue reaches its store.",
             isHealthy ? 1 : 0)
+        text.counter(
+            "pollstream_catalogue_storage_losses_total", "How often the catalogue lost its store.",
+            health.lossCount)
     }
 
     // MARK: The catalogue's thread

@@ -61,7 +61,10 @@ extension Gateway {
     /// Streams every ballot as CSV, the next page only when the last one has been taken.
     func exportBallots(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
         withHostedBoard(id, request, exchange) { [unowned self] board in
-            guard shared.exports.take() else { return exchange.send(.overloaded) }
+            guard shared.exports.take() else {
+                statistics.count(limit: .exports)
+                return exchange.send(.overloaded)
+            }
             var answer = Answer(.csv, BallotExport.header)
             answer.fields.add(
                 "Content-Disposition", "attachment; filename=\"ballots-\(id.rawValue).csv\"")

@@ -57,10 +57,12 @@ extension Gateway {
 
     // MARK: Hearing
 
-    func take(_ tally: Tally) {
+    /// - Parameter isOwn: this process committed it, by the clock that its ballots came in by.
+    func take(_ tally: Tally, isOwn: Bool) {
         switch boards[tally.pollID] {
         case .live(let board):
-            if board.take(tally) { board.publishTally(with: &frames, on: loop) }
+            guard board.take(tally) else { return }
+            board.publishTally(ballotAt: isOwn ? tally.at : 0, with: &frames, on: loop)
         case .loading(let loading): loading.take(tally)
         case nil: break
         }

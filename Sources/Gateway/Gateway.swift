@@ -14,6 +14,7 @@ package final class Gateway {
     let doors: Doors
     /// What the loops of a process have in common.
     let shared: Shared
+    package let statistics = GatewayStatistics()
     /// Set once by `attach`, before the loop runs.
     private(set) var loop: Loop!
     let loopIndex: UInt32
@@ -163,7 +164,7 @@ extension Gateway: LoopHandler {
         case .answered(let reply): answer(reply)
         case .happened(let event): hear(event)
         case .heard(let tallies, let changed):
-            for tally in tallies { take(tally) }
+            for tally in tallies { take(tally, isOwn: false) }
             lookUp(changed)
         case .voted(let poll, let key): learn(ballot: key, of: poll)
         case .counted(let notices): hear(notices)
@@ -200,7 +201,7 @@ extension Gateway: LoopHandler {
 
     private func hear(_ event: PollEvent) {
         switch event {
-        case .tallies(let tallies): for tally in tallies { take(tally) }
+        case .tallies(let tallies): for tally in tallies { take(tally, isOwn: true) }
         case .created(let id): hearCreation(of: id)
         case .changed(let record, _): adopt(record)
         case .deleted(let id, let revision): hearDeletion(of: id, revision: revision)

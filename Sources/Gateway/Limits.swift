@@ -28,7 +28,9 @@ extension Gateway {
     }
 
     private func wait(_ rate: Rate, for subject: RateSubject) -> Int64? {
-        shared.rates.take(for: subject, rate: rate, now: Int64(loop.nowNanoseconds))
+        let wait = shared.rates.take(for: subject, rate: rate, now: Int64(loop.nowNanoseconds))
+        if wait != nil { statistics.count(limit: GatewayStatistics.Limit(subject)) }
+        return wait
     }
 
     // MARK: Connections of one address

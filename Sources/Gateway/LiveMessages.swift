@@ -25,7 +25,13 @@ extension Gateway {
             guard allowsMessage(from: connection) else { throw LiveError(error: .rateLimited) }
             switch try root["type"].string {
             case "vote":
-                try vote(root, message, from: connection, reference)
+                do {
+                    try vote(root, message, from: connection, reference)
+                } catch {
+                    let refused = error as? LiveError
+                    statistics.count(refused.map { .init($0.error) } ?? .invalid)
+                    throw error
+                }
             case "subscribe":
                 try subscribe(root, connection, reference)
             case "unsubscribe":
@@ -142,6 +148,7 @@ extension Gateway {
     private func expectRoomForAnswer(_ connection: ConnectionID) throws {
         let limit = min(settings.unansweredMessageCount, Int(UInt16.max))
         guard sockets[connection].unansweredCount < limit else {
+            statistics.count(limit: .unansweredMessages)
             throw LiveError(error: .overloaded)
         }
     }

@@ -32,6 +32,9 @@ extension Gateway {
     func sendError(
         _ error: APIError, to connection: ConnectionID, _ reference: String?, poll: Int64?
     ) {
+        if error.code == APIError.tooManySubscriptions.code {
+            statistics.count(limit: .subscriptions)
+        }
         send("error", to: connection) { $0.writeError(error, reference: reference, poll: poll) }
     }
 }

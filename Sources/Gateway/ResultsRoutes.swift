@@ -39,7 +39,10 @@ extension Gateway {
     /// Whether the stored ballots are the stored tally, and nothing newer was shown to anybody.
     func auditPoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
         withHostedBoard(id, request, exchange) { [unowned self] board in
-            guard shared.exports.take() else { return exchange.send(.overloaded) }
+            guard shared.exports.take() else {
+                statistics.count(limit: .exports)
+                return exchange.send(.overloaded)
+            }
             let shownRevision = board.poll.tally.revision
             ask(.audit(id)) { [unowned self] answer in
                 shared.exports.putBack()

@@ -140,6 +140,7 @@ extension Gateway {
         guard let limit = settings.connectionsPerAddress,
             shared.addresses.count(of: ClientAddress(client(of: request))) >= limit
         else { return nil }
+        statistics.count(limit: .connectionsPerAddress)
         return .rateLimited
     }
 }

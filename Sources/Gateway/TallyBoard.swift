@@ -142,7 +142,8 @@ private struct SnapshotFrames {
 /// Each message is encoded once for a loop and encoding, and only where somebody is to get it.
 extension Board {
     /// Offers the newest tally to whoever may see it.
-    func publishTally(with writer: inout FrameWriter, on loop: Loop) {
+    /// - Parameter ballotAt: as `Topic.publishTally`.
+    func publishTally(ballotAt: Int64 = 0, with writer: inout FrameWriter, on loop: Loop) {
         guard !watchers.isEmpty else { return }
         watchers.forgetSnapshots(.everything)
         for encoding in Encoding.allCases {
@@ -154,7 +155,7 @@ extension Board {
                     writer.addTally(poll.tally)
                     shared = SharedFrame(writer.frame(on: loop))
                 }
-                if let shared { topic.publishTally(shared.frame) }
+                if let shared { topic.publishTally(shared.frame, ballotAt: ballotAt) }
             }
         }
     }

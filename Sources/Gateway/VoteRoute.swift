@@ -92,6 +92,7 @@ extension Gateway {
             let caller = try caller(of: request)
             let body = try voteBody(of: request)
             guard let voter = voter(caller, name: body.voter) else {
+                statistics.count(.voterRequired)
                 return exchange.send(voterRequired())
             }
             try take(
@@ -100,6 +101,7 @@ extension Gateway {
                 pollID: body.pollID, optionIDs: body.optionIDs, voter: voter,
                 label: body.voter ?? "", receivedAt: request.receivedUnixMilliseconds)
         } catch {
+            statistics.count(error: error)
             return exchange.send(error)
         }
         if let prefer = request.field("prefer"), Prefer.isAsynchronous(prefer) {

@@ -35,11 +35,18 @@ extension Gateway {
         admit(vote) { [unowned self] admission in
             switch admission {
             case .refused(let outcome, let board):
+                statistics.count(outcome: outcome)
                 then(outcome, board)
             case .admitted(let ballot, let board):
                 let waiter = WaitingTable.Waiter.ballot(
-                    isAnnounced: board.poll.results == .afterVote, then: { then($0, board) })
-                if !enqueue(ballot, waiter) { then(.overloaded, board) }
+                    isAnnounced: board.poll.results == .afterVote,
+                    then: { [statistics] in
+                        statistics.count(outcome: $0)
+                        then($0, board)
+                    })
+                if enqueue(ballot, waiter) { return }
+                statistics.count(.overloaded)
+                then(.overloaded, board)
             }
         }
     }
@@ -51,6 +58,7 @@ extension Gateway {
         admit(vote) { [unowned self] admission in
             switch admission {
             case .refused(let outcome, _):
+                statistics.count(outcome: outcome)
                 then(.failure(UnqueuedVote(outcome: outcome)))
             case .admitted(let ballot, let board):
                 // What its voter sees may depend on it: then its outcome comes back all the same.
@@ -58,6 +66,7 @@ extension Gateway {
                     board.poll.results == .afterVote
                     ? enqueue(ballot, .announcement)
                     : settings.feed == .off ? doors.enqueue(ballot) : enqueue(ballot, .nobody)
+                statistics.count(isQueued ? .queued : .overloaded)
                 then(isQueued ? .success(()) : .failure(UnqueuedVote(outcome: .overloaded)))
             }
         }
@@ -69,12 +78,14 @@ extension Gateway {
         admit(vote) { [unowned self] admission in
             switch admission {
             case .refused(let outcome, _):
+                statistics.count(outcome: outcome)
                 finishVote(of: connection, with: APIError.of(outcome), reference)
             case .admitted(let ballot, let board):
                 let pending = SocketVote(
                     connection: connection, reference: reference, board: board,
                     choices: ballot.choices)
                 if !enqueue(ballot, .socketVote(pending)) {
+                    statistics.count(.overloaded)
                     finishVote(of: connection, with: .overloaded, reference)
                 }
             }
@@ -83,6 +94,7 @@ extension Gateway {
 
     /// The ledger's answer to a vote of a WebSocket.
     func answer(_ vote: SocketVote, with outcome: BallotOutcome) {
+        statistics.count(outcome: outcome)
         let poll = vote.board.poll
         let revision: Int64
         switch outcome {

@@ -63,6 +63,9 @@ final class Ledger: @unchecked Sendable {
     /// Whether the last attempt reached the store, and in time.
     var isHealthy: Bool { health.isHealthy }
 
+    /// How often the store was lost.
+    var lossCount: UInt64 { health.lossCount }
+
     /// Takes no more, settles what waits, and ends both threads. Without storage that takes until the
     /// commit limit of the last ballot.
     /// - Parameter deadline: monotonic nanoseconds.
@@ -105,9 +108,10 @@ final class Ledger: @unchecked Sendable {
             let begin = Clock.monotonicNanoseconds()
             let result = settle(ballots)
             let now = Clock.monotonicNanoseconds()
-            if case .success = result {
+            if case .success(let settlement) = result {
                 statistics.commitLatencies.observe(now - begin)
                 statistics.batchSizes.observe(Int64(ballots.count))
+                statistics.count(settlement.tallies, at: Clock.unixMilliseconds())
             }
             return settling.attempted(result, at: now, random: random())
         case .probe:

@@ -6,6 +6,7 @@ package import Telemetry
 /// one, so that nothing overtakes a batch that is being settled.
 package final class Ledgers: Sendable {
     private let ledgers: [Ledger]
+    private let ballotLimit: Int
     private let statistics: LedgerStatistics
 
     /// As `Ledger.init`; the bound of waiting ballots is for all together.
@@ -26,12 +27,13 @@ package final class Ledgers: Sendable {
                 settings: share, store: store, log: log, subject: subject, statistics: statistics,
                 settled: settled, happened: happened)
         }
-        self.init(ledgers, statistics)
+        self.init(ledgers, statistics, ballotLimit: settings.waitingBallots)
     }
 
     /// - Parameter statistics: those of all `ledgers`.
-    init(_ ledgers: [Ledger], _ statistics: LedgerStatistics) {
+    init(_ ledgers: [Ledger], _ statistics: LedgerStatistics, ballotLimit: Int) {
         self.ledgers = ledgers
+        self.ballotLimit = ballotLimit
         self.statistics = statistics
     }
 
@@ -60,7 +62,20 @@ package final class Ledgers: Sendable {
             "pollstream_ledger_ballots", "Ballots in the ledger, waiting and in commit.",
             ledgers.reduce(0) { $0 + $1.ballotCount })
         text.gauge(
+            "pollstream_ledger_ballots_limit", "Ballots that the ledger may hold.", ballotLimit)
+        text.gauge(
             "pollstream_ledger_storage_up", "1 while the ledger reaches its store.",
             isHealthy ? 1 : 0)
+        text.counter(
+            "pollstream_ledger_storage_losses_total", "How often the ledger lost its store.",
+            ledgers.reduce(0) { $0 + $1.lossCount })
+    }
+
+    /// Its limits, and how often ballots ran into them, by what `--limit` calls them.
+    package var limits: [(name: String, count: UInt64)] {
+        [
+            ("waiting-ballots", statistics.refused.value),
+            ("commit-timeout", statistics.expired.value),
+        ]
     }
 }

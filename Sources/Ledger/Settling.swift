@@ -91,11 +91,15 @@ package final class Settling: @unchecked Sendable {
         _ = step { batch in
             let action = batch.expire(at: now)
             // Under the lock, hence before the attempt can be seen to end: a recovery comes after it.
-            if action != .idle { health.lose(reason: "no commit within the limit") }
+            if case .answer(let answers) = action {
+                health.lose(reason: "no commit within the limit")
+                statistics.expired.add(UInt64(answers.count))
+            }
             return action
         }
         let expired = queue.removeExpired(at: now)
         if expired.isEmpty { return }
+        statistics.expired.add(UInt64(expired.count))
         let outcome: BallotOutcome = health.isHealthy ? .overloaded : .storageUnavailable
         report(
             expired.map {

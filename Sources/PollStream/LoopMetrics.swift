@@ -1,103 +1,153 @@
+import Gateway
 import Reactor
 import Telemetry
 
 /// The loops' part of `/metrics`: each counts for itself without a lock, and a scrape adds up.
 struct LoopMetrics: Sendable {
     let readers: [StatisticsReader]
+    let gateways: [GatewayStatistics]
+    let connectionLimit: Int
+    let tickNanoseconds: UInt64
 
     func write(to text: inout MetricsText) {
-        let loops = readers.map { $0.read() }
-        func sum(_ number: KeyPath<LoopStatistics, UInt64>) -> UInt64 {
-            loops.reduce(0) { $0 + $1[keyPath: number] }
-        }
-        func highest(_ number: KeyPath<LoopStatistics, UInt64>) -> Double {
-            Double(loops.map { $0[keyPath: number] }.max() ?? 0) / 1e9
-        }
+        let sum = LoopStatistics(adding: readers.map { $0.read() })
+        writeConnections(sum, to: &text)
+        writeRequests(sum, to: &text)
+        writeFanOut(sum, to: &text)
+        writeTurns(sum, to: &text)
+        GatewayStatistics.write(gateways, to: &text)
+    }
+
+    /// Limits that the loops and their gateways keep, by name.
+    var limits: [(name: String, count: UInt64)] {
+        LoopStatistics(adding: readers.map { $0.read() }).limits
+            + GatewayStatistics.limits(of: gateways)
+    }
+
+    private func writeConnections(_ sum: LoopStatistics, to text: inout MetricsText) {
+        let closing = sum.currentClosingConnections
+        let kinds: [(name: String, all: UInt64, closing: UInt64)] = [
+            ("http", sum.currentHTTPConnections, closing.http),
+            ("websocket", sum.currentWebSocketConnections, closing.webSocket),
+            ("stream", sum.currentStreamConnections, closing.stream),
+        ]
         text.gauge(
-            "pollstream_connections", "Open connections by kind.", by: "kind",
-            [
-                ("http", Int64(sum(\.currentHTTPConnections))),
-                ("websocket", Int64(sum(\.currentWebSocketConnections))),
-                ("stream", Int64(sum(\.currentStreamConnections))),
-            ])
+            "pollstream_connections", "Connections by kind, and whether their end has begun.",
+            samples: kinds.flatMap { kind in
+                // Two numbers that are read one after the other may contradict each other.
+                let open = kind.all > kind.closing ? kind.all - kind.closing : 0
+                return [("open", open), ("closing", kind.closing)].map {
+                    (labels: [("kind", kind.name), ("state", $0.0)], value: Int64($0.1))
+                }
+            })
+        text.gauge(
+            "pollstream_connections_limit", "Connections that the process takes.", connectionLimit)
+        text.gauge(
+            "pollstream_blocked_connections",
+            "Connections for which the kernel takes no more: slow readers.",
+            Double(sum.currentBlockedConnections))
         text.counter(
             "pollstream_connections_accepted_total", "Connections accepted.",
-            sum(\.acceptedConnections))
+            sum.acceptedConnections)
         text.counter(
             "pollstream_connections_refused_total",
             "Connections answered with 503 because of the connection limit or for want of descriptors.",
-            sum(\.refusedConnections))
+            sum.refusedConnections)
         text.counter(
             "pollstream_connections_closed_total", "Connections that ended.",
-            sum(\.closedConnections))
-        text.counter("pollstream_http_requests_total", "Whole requests.", sum(\.requests))
+            sum.closedConnections)
         text.counter(
-            "pollstream_http_malformed_requests_total",
-            "Requests refused as malformed or past a limit.", sum(\.malformedRequests))
-        text.counter(
-            "pollstream_websocket_handshakes_total", "Switches to WebSocket.", sum(\.handshakes))
-        text.counter(
-            "pollstream_websocket_messages_total", "Whole messages from clients.",
-            sum(\.messages))
-        text.counter(
-            "pollstream_websocket_protocol_closes_total",
-            "WebSockets closed because the peer broke the protocol.", sum(\.protocolCloses))
-        text.counter(
-            "pollstream_timeouts_total", "Connections that ran into a deadline.",
-            sum(\.timeouts))
-        text.gauge(
-            "pollstream_subscriptions", "Subscriptions to polls.",
-            Double(sum(\.currentSubscriptions)))
-        text.counter(
-            "pollstream_frames_owed_total",
-            "Frames published, times the subscribers of that moment.", sum(\.framesOwed))
-        text.counter(
-            "pollstream_frames_sent_total", "Frames handed to the kernel.", sum(\.framesSent))
-        text.counter(
-            "pollstream_frames_conflated_total", "Frames replaced by a newer one before they left.",
-            sum(\.framesConflated))
-        text.counter(
-            "pollstream_frames_dropped_total", "Frames owed to subscribers that left.",
-            sum(\.framesDropped))
-        text.counter(
-            "pollstream_received_bytes_total", "Bytes read from sockets.", sum(\.bytesReceived))
-        text.counter("pollstream_sent_bytes_total", "Bytes written to sockets.", sum(\.bytesSent))
-        text.counter("pollstream_sends_total", "Calls that write to a socket.", sum(\.sends))
+            "pollstream_received_bytes_total", "Bytes read from sockets.", sum.bytesReceived)
+        text.counter("pollstream_sent_bytes_total", "Bytes written to sockets.", sum.bytesSent)
+        text.counter("pollstream_sends_total", "Calls that write to a socket.", sum.sends)
         text.counter(
             "pollstream_sends_blocked_total",
-            "Writes that the kernel took only in part or not at all.",
-            sum(\.blockedSends))
-        text.counter("pollstream_sweeps_total", "Sweeps over a topic's subscribers.", sum(\.sweeps))
+            "Writes that the kernel took only in part or not at all.", sum.blockedSends)
+    }
+
+    private func writeRequests(_ sum: LoopStatistics, to text: inout MetricsText) {
+        text.counter("pollstream_http_requests_total", "Whole requests.", sum.requests)
         text.counter(
-            "pollstream_sweep_seconds_total", "Time from the start of a sweep to its end.",
-            seconds: Double(sum(\.sweepNanoseconds)) / 1e9)
-        text.gauge(
-            "pollstream_sweep_longest_seconds", "The longest sweep so far.",
-            highest(\.longestSweepNanoseconds))
-        text.gauge(
-            "pollstream_loop_turn_longest_seconds", "The longest turn of a loop so far.",
-            highest(\.longestTurnNanoseconds))
+            "pollstream_http_responses_total",
+            "Answers by the class of their status; operators' own are left out.", by: "class",
+            (1...5).map { (label: "\($0)xx", value: sum.responses[$0]) })
+        text.counter(
+            "pollstream_http_malformed_requests_total",
+            "Requests refused as malformed or past a limit.", sum.malformedRequests)
+        text.counter(
+            "pollstream_websocket_handshakes_total", "Switches to WebSocket.", sum.handshakes)
+        text.counter(
+            "pollstream_websocket_messages_total", "Whole messages from clients.", sum.messages)
+        text.counter(
+            "pollstream_websocket_protocol_closes_total",
+            "WebSockets closed because the peer broke the protocol.", sum.protocolCloses)
         text.gauge(
             "pollstream_deflating_connections", "WebSockets with permessage-deflate.",
-            Double(sum(\.currentDeflatingConnections)))
+            Double(sum.currentDeflatingConnections))
         text.counter(
             "pollstream_deflated_messages_total", "Messages compressed, each once for all.",
-            sum(\.messagesDeflated))
+            sum.messagesDeflated)
         text.counter(
             "pollstream_deflate_in_bytes_total", "Bytes of messages before they were compressed.",
-            sum(\.bytesBeforeDeflate))
+            sum.bytesBeforeDeflate)
         text.counter(
             "pollstream_deflate_out_bytes_total", "Bytes of messages that were compressed.",
-            sum(\.bytesAfterDeflate))
+            sum.bytesAfterDeflate)
         text.counter(
             "pollstream_inflated_messages_total", "Compressed messages from clients.",
-            sum(\.messagesInflated))
+            sum.messagesInflated)
+    }
+
+    private func writeFanOut(_ sum: LoopStatistics, to text: inout MetricsText) {
+        text.gauge(
+            "pollstream_subscriptions", "Subscriptions to polls.", Double(sum.currentSubscriptions))
         text.counter(
-            "pollstream_slow_closes_total",
-            "Connections closed because they took no byte for long.",
-            sum(\.slowCloses))
+            "pollstream_frames_owed_total",
+            "Frames published, times the subscribers of that moment.", sum.framesOwed)
         text.counter(
-            "pollstream_outbox_closes_total", "Connections closed because their outbox was full.",
-            sum(\.outboxCloses))
+            "pollstream_frames_sent_total", "Frames handed to the kernel.", sum.framesSent)
+        text.counter(
+            "pollstream_frames_conflated_total", "Frames replaced by a newer one before they left.",
+            sum.framesConflated)
+        text.counter(
+            "pollstream_frames_dropped_total", "Frames owed to subscribers that left.",
+            sum.framesDropped)
+        text.gauge(
+            "pollstream_tick_seconds", "The least time between two sweeps of a topic.",
+            Double(tickNanoseconds) / 1e9)
+        text.histogram(
+            "pollstream_sweep_seconds",
+            "From the first subscriber of a topic that a change is sent to, to the last.",
+            sum.sweepDurations)
+        text.histogram(
+            "pollstream_tick_stretch_seconds",
+            "How much later than the tick allows a sweep began.", sum.tickStretches)
+        text.histogram(
+            "pollstream_vote_to_frame_seconds",
+            "From a ballot's last byte to the end of the sweep that shows it, in whole milliseconds.",
+            sum.voteToFrame)
+        text.gauge(
+            "pollstream_sweep_longest_seconds", "The longest sweep so far.",
+            Double(sum.longestSweepNanoseconds) / 1e9)
+    }
+
+    private func writeTurns(_ sum: LoopStatistics, to text: inout MetricsText) {
+        text.gauge("pollstream_loops", "Event loops, a thread each.", readers.count)
+        text.histogram(
+            "pollstream_loop_turn_seconds", "What a loop does between two sleeps.", sum.turns)
+        text.gauge(
+            "pollstream_loop_turn_longest_seconds", "The longest turn of a loop so far.",
+            Double(sum.longestTurnNanoseconds) / 1e9)
+        text.histogram(
+            "pollstream_loop_lag_seconds",
+            "How late a loop's own timer came: what everything else waits, too.", sum.lags)
+    }
+}
+
+extension MetricsText {
+    fileprivate mutating func histogram(_ name: String, _ help: String, _ durations: Durations) {
+        histogram(
+            name, help, bounds: Durations.boundsNanoseconds, counts: durations.counts,
+            sum: Double(durations.totalNanoseconds), unitsPerBase: 1e9)
     }
 }

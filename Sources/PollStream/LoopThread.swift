@@ -11,6 +11,7 @@ final class LoopThread: @unchecked Sendable {
     private var thread: Thread?
     let inbox: Inbox<LoopMessage>
     let statistics: StatisticsReader
+    let gatewayStatistics: GatewayStatistics
 
     init(index: Int, settings: LoopSettings, budget: ConnectionBudget, gateway: Gateway)
         throws(ReactorError)
@@ -20,6 +21,7 @@ final class LoopThread: @unchecked Sendable {
         loop = try Loop(settings: settings, budget: budget, handler: gateway)
         inbox = gateway.attach(to: loop)
         statistics = loop.statistics
+        gatewayStatistics = gateway.statistics
     }
 
     /// Makes sure that no other process listens there.

@@ -21,6 +21,7 @@ final class Server {
     private let catalogue: Catalogue
     /// nil: this gateway is alone, or meets the others in the database only.
     private let relay: Relay?
+    private let readiness: Readiness
     private let budget: ConnectionBudget
     private let loops: [LoopThread]
     private let switchboard = Switchboard()
@@ -84,13 +85,14 @@ final class Server {
             makeJoinCode: JoinCode.generate,
             answered: { [switchboard] in switchboard.deliver($0) }, happened: happened)
 
+        readiness = Readiness { [unlocking, ledgers, catalogue] in
+            unlocking.isUnlocked && ledgers.isHealthy && catalogue.isHealthy
+        }
         let metrics = MetricsPage()
         let doors = Doors(
             enqueue: { [ledgers] in ledgers.enqueue($0) },
             ask: { [catalogue] in catalogue.ask($0, ticket: $1) },
-            isReady: { [unlocking, ledgers, catalogue] in
-                unlocking.isUnlocked && ledgers.isHealthy && catalogue.isHealthy
-            },
+            isReady: { [readiness] in readiness.dependenciesWork },
             metrics: { metrics.render() },
             drain: { [shutdown] in shutdown.request(seconds: $0) },
             tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) },
@@ -112,12 +114,18 @@ final class Server {
         self.loops = loops
         (served, operations) = try Server.listen(configuration, on: loops)
         switchboard.connect(loops.map(\.inbox))
+        let loopMetrics = LoopMetrics(
+            readers: loops.map(\.statistics), gateways: loops.map(\.gatewayStatistics),
+            connectionLimit: connectionLimit, tickNanoseconds: loopSettings.tickNanoseconds)
         metrics.connect(
             Metrics([
-                { text in
-                    text.info("pollstream_build_info", "Version.", [("version", Version.current)])
+                readiness.write, loopMetrics.write,
+                { [ledgers] text in
+                    text.counter(
+                        "pollstream_limits_hit_total",
+                        "How often somebody ran into a limit, by the name of its option.",
+                        by: "limit", (loopMetrics.limits + ledgers.limits).map { ($0, $1) })
                 },
-                LoopMetrics(readers: loops.map(\.statistics)).write,
                 ledgers.write, catalogue.write, logOutput.write,
                 storage.write, { [relay] text in relay?.write(to: &text) },
                 { [retention] text in retention?.write(to: &text) },
@@ -155,6 +163,7 @@ final class Server {
     /// `/readyz` first, then paced closes, then what is in flight, then the store.
     private func drain(within milliseconds: Int) {
         let began = Clock.monotonicNanoseconds()
+        readiness.beginDraining()
         let delay = configuration.drainDelayMilliseconds
         let servesUntil = began + Int64(delay) * 1_000_000
         let deadline = servesUntil + Int64(milliseconds) * 1_000_000

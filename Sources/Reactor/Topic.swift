@@ -100,8 +100,10 @@ package final class Topic {
     package var subscriberCount: Int { Int(ps_topic_subscriber_count(handle)) }
 
     /// Newest wins, at most one a tick; the first after quiet at once.
-    package func publishTally(_ frame: borrowing Frame) {
-        ps_topic_publish_tally(handle, frame.handle)
+    /// - Parameter ballotAt: when the oldest ballot came in that no tally before counts, Unix
+    ///   milliseconds: how long it takes to the viewers is measured. 0: it is not.
+    package func publishTally(_ frame: borrowing Frame, ballotAt: Int64 = 0) {
+        ps_topic_publish_tally(handle, frame.handle, ballotAt)
     }
 
     /// Never skipped: `transition` for who has seen the state before it, `snapshot` for the others.

@@ -12,6 +12,8 @@ final class RelayStatistics: Sendable {
     let dropped = Counter()
     let connects = Counter()
     let failures = Counter()
+    /// Nanoseconds.
+    let tallyAges = Histogram(bounds: Histogram.latencyBounds)
     let isPublishing = Atomic<Bool>(false)
     let isSubscribed = Atomic<Bool>(false)
     /// That the subscriber is connected to.
@@ -39,6 +41,10 @@ final class RelayStatistics: Sendable {
         text.counter(
             "pollstream_relay_failures_total",
             "Connections to Redis that were lost, or could not be made.", failures.value)
+        text.histogram(
+            "pollstream_relay_vote_to_heard_seconds",
+            "From a ballot's last byte at another gateway to its tally here, by the clocks of both.",
+            tallyAges, unitsPerBase: 1e9)
         text.gauge(
             "pollstream_relay_publishing", "Whether Redis takes messages.",
             isPublishing.load(ordering: .relaxed) ? 1 : 0)

@@ -86,6 +86,10 @@ final class RelaySubscriber: @unchecked Sendable {
                     }
                 }
                 let (news, isAlive) = try hearing.takeNews(at: now)
+                let unixNow = Clock.unixMilliseconds()
+                for tally in news.tallies.values {
+                    statistics.tallyAges.observe(max(0, unixNow - tally.at) * 1_000_000)
+                }
                 if !news.isEmpty { heard(news) }
                 health.recover()
                 statistics.isSubscribed.store(true, ordering: .relaxed)

@@ -52,6 +52,14 @@ package struct MetricsText: Sendable {
         for value in values { sample(name, [(label, value.label)], "\(value.value)") }
     }
 
+    /// One sample for each set of labels. - Parameter samples: distinct, bounded in number.
+    package mutating func gauge(
+        _ name: String, _ help: String, samples: [(labels: [(String, String)], value: Int64)]
+    ) {
+        begin(name, help, "gauge")
+        for one in samples { sample(name, one.labels, "\(one.value)") }
+    }
+
     /// What is constant and known as labels only: a version. Its value is 1.
     package mutating func info(_ name: String, _ help: String, _ labels: [(String, String)]) {
         precondition(name.hasSuffix("_info"), "\(name) says what is")
@@ -63,14 +71,25 @@ package struct MetricsText: Sendable {
     package mutating func histogram(
         _ name: String, _ help: String, _ histogram: Histogram, unitsPerBase: Double = 1
     ) {
+        self.histogram(
+            name, help, bounds: histogram.bounds, counts: histogram.counts,
+            sum: Double(histogram.sum), unitsPerBase: unitsPerBase)
+    }
+
+    /// - Parameter counts: not cumulative; one more than `bounds`, for what is above them all.
+    package mutating func histogram(
+        _ name: String, _ help: String, bounds: [Int64], counts: [UInt64], sum: Double,
+        unitsPerBase: Double
+    ) {
+        precondition(counts.count == bounds.count + 1, "\(name) needs a bucket for each bound")
         begin(name, help, "histogram")
         var cumulative: UInt64 = 0
-        for (bound, count) in zip(histogram.bounds.map(Optional.some) + [nil], histogram.counts) {
+        for (bound, count) in zip(bounds.map(Optional.some) + [nil], counts) {
             cumulative += count
             let bound = bound.map { Self.decimal(Double($0) / unitsPerBase) } ?? "+Inf"
             sample(name + "_bucket", [("le", bound)], "\(cumulative)")
         }
-        sample(name + "_sum", [], Self.decimal(Double(histogram.sum) / unitsPerBase))
+        sample(name + "_sum", [], Self.decimal(sum / unitsPerBase))
         // The same number as the last bucket, also while others observe.
         sample(name + "_count", [], "\(cumulative)")
     }

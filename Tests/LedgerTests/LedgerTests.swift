@@ -149,7 +149,7 @@ import Threads
         room.ledger.start()
         #expect(room.drain())
         var text = MetricsText()
-        Ledgers([room.ledger], room.ledger.statistics).write(to: &text)
+        Ledgers([room.ledger], room.ledger.statistics, ballotLimit: 3).write(to: &text)
         let lines = Set(String(decoding: text.bytes, as: UTF8.self).split(separator: "\n"))
         #expect(lines.contains("pollstream_ballots_total{outcome=\"counted\"} 2"))
         #expect(lines.contains("pollstream_ballots_total{outcome=\"already_voted\"} 1"))

@@ -213,7 +213,7 @@ extension ReactorTests {
             let full = results.firstIndex(of: .full) ?? -1
             #expect(full > 0)
             #expect(results.suffix(from: full + 1).allSatisfy { $0 == .gone })
-            #expect(server.statistics.read().outboxCloses == 1)
+            #expect(server.statistics.read().count(ofLimit: "outbox-bytes") == 1)
             #expect(client.readFrame()?.text == text)
             #expect(server.eventually { $0.closed.count == 1 })
         }

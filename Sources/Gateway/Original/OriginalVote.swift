@@ -19,6 +19,7 @@ extension Gateway {
                 pollID: pollID, optionIDs: [body.optionID], voter: voter, label: body.voterName,
                 receivedAt: request.receivedUnixMilliseconds)
         } catch {
+            statistics.count(GatewayStatistics.VoteAnswer(original: error))
             return exchange.send(original: error)
         }
         self.vote(vote) { outcome, _ in
@@ -40,6 +41,18 @@ extension Gateway {
         if settings.acceptsVoterNames { return .name(name) }
         guard let identity = try caller(of: request).identity else { throw .unauthorized }
         return identity
+    }
+}
+
+extension GatewayStatistics.VoteAnswer {
+    /// Of what reading a vote of the original API throws.
+    fileprivate init(original error: any Error) {
+        self =
+            switch error {
+            case let error as APIError: Self(error)
+            case let failure as OriginalFailure where failure == .pollNotFound: .pollNotFound
+            default: .invalid
+            }
     }
 }
 
