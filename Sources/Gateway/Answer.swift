@@ -41,6 +41,8 @@ struct Answer {
     var vary: Vary = []
     var etag: ETag?
     var closes = false
+    /// Of the error that it tells of.
+    private(set) var code: String?
     /// Beside those that the properties above make.
     var fields = HeaderFields()
 
@@ -62,6 +64,7 @@ struct Answer {
         json.write(error)
         json.endObject()
         self.init(status: error.status, json: json)
+        code = error.code
         if let seconds = error.retryAfterSeconds { fields.add("Retry-After", String(seconds)) }
     }
 
@@ -93,7 +96,7 @@ struct Answer {
             vary.insert(.origin)
         }
         if permission != .none {
-            all.add("Access-Control-Expose-Headers", "ETag, Location, Retry-After")
+            all.add("Access-Control-Expose-Headers", "ETag, Location, Retry-After, X-Request-Id")
         }
         if !vary.isEmpty { all.add("Vary", vary.names) }
         all.append(fields)

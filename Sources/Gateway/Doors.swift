@@ -21,6 +21,10 @@ package struct Doors: Sendable {
     package var tellGateways: @Sendable (VoteNotice) -> Void
     /// Tells them whose ballot of an `after_vote` poll is stored.
     package var tellVoted: @Sendable (PollID, VoterKey) -> Void
+    /// Whether `tellRefused` wants to hear of requests that are wrong by themselves, too.
+    package var tellsRefusals: @Sendable () -> Bool
+    /// Tells the log of a request that was refused.
+    package var tellRefused: @Sendable (RefusedRequest) -> Void
 
     package init(
         enqueue: @escaping @Sendable (Ballot) -> Bool,
@@ -31,7 +35,9 @@ package struct Doors: Sendable {
         tellOthers: @escaping @Sendable (LoopMessage, _ from: UInt32) -> Void = { _, _ in },
         watch: @escaping @Sendable (PollID, _ isWatched: Bool) -> Void = { _, _ in },
         tellGateways: @escaping @Sendable (VoteNotice) -> Void = { _ in },
-        tellVoted: @escaping @Sendable (PollID, VoterKey) -> Void = { _, _ in }
+        tellVoted: @escaping @Sendable (PollID, VoterKey) -> Void = { _, _ in },
+        tellsRefusals: @escaping @Sendable () -> Bool = { false },
+        tellRefused: @escaping @Sendable (RefusedRequest) -> Void = { _ in }
     ) {
         self.enqueue = enqueue
         self.ask = ask
@@ -42,6 +48,8 @@ package struct Doors: Sendable {
         self.watch = watch
         self.tellGateways = tellGateways
         self.tellVoted = tellVoted
+        self.tellsRefusals = tellsRefusals
+        self.tellRefused = tellRefused
     }
 }
 

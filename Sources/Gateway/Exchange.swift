@@ -11,14 +11,23 @@ struct Exchange {
     let permission: Origins.Permission
     /// A WebSocket handshake: whatever else is answered to it closes the connection.
     let isHandshake: Bool
+    let isOperations: Bool
+    let method: Request.Method
+    /// What its path was found to be.
+    var route: StaticString = "-"
+    /// As whoever asks has named it.
+    let requestID: RequestID?
 
     init(_ request: borrowing Request, on connection: ConnectionID, of gateway: Gateway) {
         self.gateway = gateway
         self.connection = connection
         sequence = request.sequence
+        isOperations = request.listener == .operations
+        method = request.method
+        requestID = request.field("x-request-id").flatMap { RequestID($0) }
         // No page has any business with the operations.
         permission =
-            request.listener == .operations
+            isOperations
             ? .none
             : gateway.origins.permission(
                 for: request.field("origin"), count: request.fieldCount("origin"))
@@ -27,8 +36,8 @@ struct Exchange {
 
     func send(_ answer: Answer) {
         let response = Response(
-            status: answer.status, fields: answer.allFields(for: permission).bytes,
-            body: answer.body, closes: answer.closes || isHandshake)
+            status: answer.status, fields: fields(answer), body: answer.body,
+            closes: answer.closes || isHandshake)
         gateway.loop.respond(to: connection, sequence: sequence, with: response)
     }
 
@@ -47,8 +56,22 @@ struct Exchange {
 
     func sendNoContent() { send(Answer(status: 204)) }
 
-    /// The fields of an answer that is streamed or switched to, for who sends it.
-    func fields(_ answer: Answer) -> [UInt8] { answer.allFields(for: permission).bytes }
+    /// The fields of an answer, also of one that is streamed or switched to. Tells the log where it
+    /// is to hear of it.
+    func fields(_ answer: Answer) -> [UInt8] {
+        var fields = answer.allFields(for: permission)
+        let isTold = !isOperations && gateway.isTold(status: answer.status, code: answer.code)
+        // A name that nobody has given and the log does not know leads nowhere.
+        guard let id = requestID ?? (isTold ? RequestID() : nil) else { return fields.bytes }
+        fields.add("X-Request-Id", id.text)
+        if isTold {
+            gateway.doors.tellRefused(
+                RefusedRequest(
+                    id: id.text, method: method.name, route: route.description,
+                    status: answer.status, code: answer.code))
+        }
+        return fields.bytes
+    }
 }
 
 extension Request {
@@ -59,12 +82,7 @@ extension Request {
 extension Gateway {
     /// Answers what the reactor refused; the connection closes behind it.
     func answerRefused(_ connection: ConnectionID, sequence: UInt32, status: Int) {
-        answer(.refused(status: status), to: connection, sequence: sequence)
-    }
-
-    /// Refuses a live connection that cannot begin; it closes.
-    func answer(_ error: APIError, to connection: ConnectionID, sequence: UInt32) {
-        let answer = Answer(error)
+        let answer = Answer(APIError.refused(status: status))
         loop.respond(
             to: connection, sequence: sequence,
             with: Response(

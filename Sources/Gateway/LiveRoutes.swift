@@ -20,13 +20,13 @@ extension Gateway {
             try admitHandshake(request)
             caller = try handshakeCaller(of: request)
         } catch {
-            return exchange.sendRefusedHandshake(error)
+            return exchange.refuseLive(error)
         }
         // A revision that cannot be read is one we never gave: it saves nothing.
         let since = (try? Query(request.query).integer("since")) ?? nil
         beginLive(
-            request: request, on: exchange.connection, subscribe: id, since: since,
-            viewer: caller.viewer, fields: handshakeFields(request, caller))
+            exchange, subscribe: id, since: since, viewer: caller.viewer,
+            fields: handshakeFields(exchange, request, caller))
         takeClient(of: request, exchange.connection)
     }
 
@@ -36,9 +36,9 @@ extension Gateway {
         do {
             try admitHandshake(request)
         } catch {
-            return exchange.sendRefusedHandshake(error)
+            return exchange.refuseLive(error)
         }
-        beginEcho(request: request, on: exchange.connection, fields: [])
+        beginEcho(exchange)
     }
 
     func openEvents(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
@@ -53,7 +53,7 @@ extension Gateway {
         answer.vary = .caller
         answer.fields.add("X-Accel-Buffering", "no")
         beginEvents(
-            request: request, on: exchange.connection, poll: id, viewer: viewer,
+            request, exchange, poll: id, viewer: viewer,
             lastEventID: request.field("last-event-id")?.decimalInteger,
             fields: exchange.fields(answer))
     }
@@ -79,8 +79,11 @@ extension Gateway {
     }
 
     /// The subprotocol that is taken, and a cookie for a browser that has none yet.
-    private func handshakeFields(_ request: borrowing Request, _ caller: Caller) -> [UInt8] {
+    private func handshakeFields(
+        _ exchange: Exchange, _ request: borrowing Request, _ caller: Caller
+    ) -> [UInt8] {
         var fields = HeaderFields()
+        if let id = exchange.requestID { fields.add("X-Request-Id", id.text) }
         if Subprotocols(of: request).offersVersion1 {
             fields.add("Sec-WebSocket-Protocol", Subprotocols.version1)
         }
@@ -90,7 +93,8 @@ extension Gateway {
 }
 
 extension Exchange {
-    func sendRefusedHandshake(_ error: APIError) {
+    /// Refuses a live connection that cannot begin; it closes.
+    func refuseLive(_ error: APIError) {
         var answer = Answer(error)
         answer.closes = true
         if error.status == 426 {

@@ -35,6 +35,7 @@ extension Gateway {
         if error.code == APIError.tooManySubscriptions.code {
             statistics.count(limit: .subscriptions)
         }
+        tellRefusal(error, reference: reference)
         send("error", to: connection) { $0.writeError(error, reference: reference, poll: poll) }
     }
 }

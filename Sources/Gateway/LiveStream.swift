@@ -9,10 +9,11 @@ extension Gateway {
     ///   - since: the revision that the client has of it.
     ///   - fields: of the answer, `Name: value\r\n` each.
     func beginLive(
-        request: borrowing Request, on connection: ConnectionID, subscribe id: PollID?,
-        since: Int64?, viewer: Viewer, fields: [UInt8]
+        _ exchange: Exchange, subscribe id: PollID?, since: Int64?, viewer: Viewer,
+        fields: [UInt8]
     ) {
-        guard begin(.webSocket, request, on: connection, viewer: viewer, fields) else { return }
+        let connection = exchange.connection
+        guard begin(.webSocket, exchange, viewer: viewer, fields) else { return }
         guard let id else { return }
         subscribe(
             connection,
@@ -21,8 +22,8 @@ extension Gateway {
     }
 
     /// Switches to a WebSocket that says back what it hears.
-    func beginEcho(request: borrowing Request, on connection: ConnectionID, fields: [UInt8]) {
-        _ = begin(.echo, request, on: connection, viewer: Viewer(), fields)
+    func beginEcho(_ exchange: Exchange) {
+        _ = begin(.echo, exchange, viewer: Viewer(), [])
     }
 
     func echo(_ message: Message, to connection: ConnectionID) {
@@ -35,50 +36,48 @@ extension Gateway {
 
     /// Answers with Server-Sent Events (HTML §9.2) of one poll, once it is known to be there.
     func beginEvents(
-        request: borrowing Request, on connection: ConnectionID, poll id: PollID, viewer: Viewer,
+        _ request: borrowing Request, _ exchange: Exchange, poll id: PollID, viewer: Viewer,
         lastEventID: Int64?, fields: [UInt8]
     ) {
-        let sequence = request.sequence
+        let connection = exchange.connection
         let address = ClientAddress(client(of: request))
         let wantsBody = request.method != .head
         withBoard(id) { [unowned self] lookup in
             switch lookup {
             // Asked here, since the walk that tells everybody may have passed while a board came.
             case .board where draining.isClosing:
-                answer(.draining, to: connection, sequence: sequence)
+                exchange.refuseLive(.draining)
             case .board(let board):
                 let head = Response(
                     status: 200, fields: fields, body: Array("retry: 2000\n\n".utf8))
                 guard
                     loop.stream(
-                        to: connection, sequence: sequence, head: head, framing: .untilClose,
-                        ping: ": \n\n")
-                else { return answer(.overloaded, to: connection, sequence: sequence) }
+                        to: connection, sequence: exchange.sequence, head: head,
+                        framing: .untilClose, ping: ": \n\n")
+                else { return exchange.refuseLive(.overloaded) }
                 // Nothing follows the head, so nothing would ever end it.
                 guard wantsBody else { return loop.endStream(connection) }
                 sockets.insert(connection, .eventStream, viewer: viewer)
                 countAddress(of: connection, address)
                 attach(connection, to: board, since: lastEventID)
-            case .notFound: answer(.pollNotFound, to: connection, sequence: sequence)
-            case .refused(let refusal):
-                answer(APIError.of(refusal), to: connection, sequence: sequence)
+            case .notFound: exchange.refuseLive(.pollNotFound)
+            case .refused(let refusal): exchange.refuseLive(.of(refusal))
             }
         }
     }
 
     func begin(
-        _ kind: LiveSocket.Kind, _ request: borrowing Request, on connection: ConnectionID,
-        viewer: Viewer, _ fields: [UInt8]
+        _ kind: LiveSocket.Kind, _ exchange: Exchange, viewer: Viewer, _ fields: [UInt8]
     ) -> Bool {
         if draining.isClosing {
-            answer(.draining, to: connection, sequence: request.sequence)
+            exchange.refuseLive(.draining)
             return false
         }
-        guard loop.upgrade(connection, sequence: request.sequence, fields: fields) else {
-            answer(.overloaded, to: connection, sequence: request.sequence)
+        guard loop.upgrade(exchange.connection, sequence: exchange.sequence, fields: fields) else {
+            exchange.refuseLive(.overloaded)
             return false
         }
-        sockets.insert(connection, kind, viewer: viewer)
+        sockets.insert(exchange.connection, kind, viewer: viewer)
         return true
     }
 }

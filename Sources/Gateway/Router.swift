@@ -94,7 +94,7 @@ struct Route: Sendable {
 extension Gateway {
     /// Sends a request to its handler, or says why there is none.
     func route(_ request: borrowing Request, on connection: ConnectionID) {
-        let exchange = Exchange(request, on: connection, of: self)
+        var exchange = Exchange(request, on: connection, of: self)
         if request.listener == .publicAPI, let error = refusal(of: request) {
             var answer = Answer(error)
             answer.closes = true
@@ -104,6 +104,7 @@ extension Gateway {
         let routes = request.listener == .operations ? Routes.operations : publicRoutes
         for route in routes {
             guard let argument = route.match(path) else { continue }
+            exchange.route = route.path
             if let handler = route.handler(for: request.method) {
                 return handle(request, exchange, with: handler, argument)
             }
@@ -169,7 +170,7 @@ extension Exchange {
             answer.fields.add("Access-Control-Allow-Methods", route.allowedMethods)
             answer.fields.add(
                 "Access-Control-Allow-Headers",
-                "Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer")
+                "Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer, X-Request-Id")
             answer.fields.add("Access-Control-Max-Age", "600")
         }
         send(answer)
@@ -177,7 +178,7 @@ extension Exchange {
 }
 
 extension Request.Method {
-    fileprivate var name: String {
+    var name: String {
         switch self {
         case .get: "GET"
         case .head: "HEAD"

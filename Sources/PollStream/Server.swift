@@ -88,6 +88,7 @@ final class Server {
         readiness = Readiness { [unlocking, ledgers, catalogue] in
             unlocking.isUnlocked && ledgers.isHealthy && catalogue.isHealthy
         }
+        let refusals = Refusals(log: log)
         let metrics = MetricsPage()
         let doors = Doors(
             enqueue: { [ledgers] in ledgers.enqueue($0) },
@@ -98,7 +99,9 @@ final class Server {
             tellOthers: { [switchboard] in switchboard.tellOthers($0, from: $1) },
             watch: { [relay] in $1 ? relay?.watch($0) : relay?.leave($0) },
             tellGateways: { [relay] in relay?.publish($0) },
-            tellVoted: { [relay] in relay?.publish(voter: $1, of: $0) })
+            tellVoted: { [relay] in relay?.publish(voter: $1, of: $0) },
+            tellsRefusals: { [refusals] in refusals.tellsAll },
+            tellRefused: { [refusals] in refusals.tell($0) })
 
         var loopSettings = configuration.loop
         loopSettings.usesURing = try configuration.fanOut.usesURing()

@@ -91,7 +91,7 @@ struct RouteErrorTests {
                 Cache-Control: no-store\r
                 Access-Control-Allow-Origin: https://a.example\r
                 Access-Control-Allow-Credentials: true\r
-                Access-Control-Expose-Headers: ETag, Location, Retry-After\r
+                Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id\r
                 Vary: Authorization, Cookie, Origin\r
                 Retry-After: 1\r\n
                 """)

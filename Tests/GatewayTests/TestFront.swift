@@ -107,20 +107,20 @@ private final class TestHandler: LoopHandler {
             },
             presentedHostKeyHash: parameters["host_key"].map { HostKey.hash($0) })
         let since = parameters["since"].flatMap(Int64.init)
+        let exchange = Exchange(request, on: connection, of: gateway)
         switch (parts.first, parts.count) {
         case ("ws", 1):
             gateway.beginLive(
-                request: request, on: connection, subscribe: nil, since: nil, viewer: viewer,
-                fields: [])
+                exchange, subscribe: nil, since: nil, viewer: viewer, fields: [])
         case ("ws", 2):
-            gateway.beginEcho(request: request, on: connection, fields: [])
+            gateway.beginEcho(exchange)
         case ("ws", _):
             gateway.beginLive(
-                request: request, on: connection, subscribe: PollID(Int64(parts[2])!),
-                since: since, viewer: viewer, fields: [])
+                exchange, subscribe: PollID(Int64(parts[2])!), since: since, viewer: viewer,
+                fields: [])
         default:
             gateway.beginEvents(
-                request: request, on: connection, poll: PollID(Int64(parts[1])!)!, viewer: viewer,
+                request, exchange, poll: PollID(Int64(parts[1])!)!, viewer: viewer,
                 lastEventID: since, fields: [])
         }
     }

@@ -27,9 +27,9 @@ extension Gateway {
         do {
             try admitHandshake(request)
         } catch {
-            return exchange.sendRefusedHandshake(error)
+            return exchange.refuseLive(error)
         }
-        guard begin(.feed, request, on: exchange.connection, viewer: Viewer(), []) else { return }
+        guard begin(.feed, exchange, viewer: Viewer(), []) else { return }
         takeClient(of: request, exchange.connection)
         let topic = feed.topic ?? Topic(on: loop)
         feed.topic = topic
