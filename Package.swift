@@ -76,8 +76,14 @@ let package = Package(
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Relay", ["Polls", "CHiredis", "Identity", "Telemetry", "Threads"]),
+        // The operators' page travels inside the binary, as it is.
+        .target(
+            name: "StatusPage",
+            resources: ["html", "js", "css"].map { .embedInCode("files/status.\($0)") },
+            swiftSettings: swiftSettings),
         room(
-            "Gateway", ["Polls", "Identity", "JSON", "Reactor", "Telemetry", "Threads"],
+            "Gateway",
+            ["Polls", "Identity", "JSON", "Reactor", "StatusPage", "Telemetry", "Threads"],
             // The first page travels inside the binary.
             resources: ["page.html", "page.js", "page.css", "icon.svg"].map {
                 .embedInCode("Page/\($0)")

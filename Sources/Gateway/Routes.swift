@@ -48,5 +48,8 @@ enum Routes {
         Route("/readyz", [.get: .plain(Gateway.answerReadiness)]),
         Route("/metrics", [.get: .plain(Gateway.answerMetrics)]),
         Route("/drain", [.post: .plain(Gateway.drain)]),
+        Route("/", [.get: .plain(Gateway.sendStatusPage)]),
+        Route("/status.js", [.get: .plain(Gateway.sendStatusScript)]),
+        Route("/status.css", [.get: .plain(Gateway.sendStatusStyle)]),
     ]
 }

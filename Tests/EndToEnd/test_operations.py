@@ -45,7 +45,7 @@ def test_operations_are_not_on_the_public_listener(gateway, path):
 
 
 def test_only_the_operations_are_on_the_ops_listener(gateway):
-    for path in ("/", "/polls/", "/ws/", "/nowhere"):
+    for path in ("/polls/", "/ws/", "/nowhere", "/page.js", "/icon.svg"):
         assert gateway.ops("GET", path).status_code == 404
 
 

@@ -1,0 +1,103 @@
+"""The operators' page with charts: from the ops listener alone, and what it shows is true."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+import prometheus
+from live import Viewer
+
+FILES = {"/": "text/html", "/status.js": "text/javascript", "/status.css": "text/css"}
+
+expect.set_options(timeout=20_000)  # it asks every two seconds; the machine may be busy
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_it_is_served_to_operators_and_kept_by_browsers(gateway, path):
+    answer = gateway.ops("GET", path)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith(FILES[path])
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["ETag"]
+
+
+def test_it_may_load_nothing_from_elsewhere(gateway):
+    policy = gateway.ops("GET", "/").headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    for path in FILES:
+        text = gateway.ops("GET", path).text.replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in re.sub(r"^\s*//.*$", "", text, flags=re.M), path
+
+
+def test_every_metric_that_it_draws_is_there(gateway):
+    script = gateway.ops("GET", "/status.js").text
+    named = set(re.findall(r'"((?:pollstream|process)_[a-z_]+)"', script))
+    samples = prometheus.parse(gateway.ops("GET", "/metrics").text)
+    there = {re.sub(r"\{.*|_(bucket|sum|count)(\{.*)?$", "", name) for name in samples}
+    assert len(named) > 15
+    assert named <= there | {re.sub(r"\{.*", "", name) for name in samples}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page()
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
+    page.asked = set()
+    page.on("request", lambda request: page.asked.add(request.url))
+    yield page
+    page.close()
+
+
+def test_it_shows_what_happens(start_gateway, page):
+    gateway = start_gateway()
+    poll = gateway.create_poll()
+    page.goto(gateway.ops_url + "/")
+    expect(page.locator("#state")).to_have_text("ready")
+    viewers = page.locator("figure", has_text="Viewers")
+    expect(viewers.locator(".now")).to_have_text("0")
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer, Viewer(gateway) as other:
+        other.subscribe(poll.id)
+        for number in range(5):
+            viewer.vote(poll, 0, voter=f"voter {number}")
+        viewer.vote(poll, 1, voter="voter 0")
+        expect(viewers.locator(".now")).to_have_text("2")
+        answers = page.locator("#votes tr")
+        expect(answers).to_have_text(["counted5", "already_voted1"])
+        # A line through at least two points, in every chart that has something to show by now.
+        expect(viewers.locator("path.first")).to_have_attribute(
+            "d", re.compile(r"^M[\d.]+ [\d.]+L")
+        )
+        took = page.locator("figure", has_text="Vote to tally")
+        expect(took.locator("path.second")).to_have_attribute("d", re.compile("^M"))
+        expect(took.locator("svg")).to_have_attribute("aria-label", re.compile("Vote to tally: "))
+    assert page.complaints == []
+    assert all(url.startswith((gateway.ops_url, "data:")) for url in page.asked)
+
+
+def test_it_says_when_there_is_no_answer_and_goes_on_afterwards(start_gateway, page):
+    gateway = start_gateway()
+    page.goto(gateway.ops_url + "/")
+    expect(page.locator("#state")).to_have_text("ready")
+    place = gateway.ops_url.removeprefix("http://")
+    gateway.stop()
+    expect(page.locator("#state")).to_contain_text("no answer")
+    gateway.arguments[gateway.arguments.index("--ops-listen") + 1] = place
+    gateway.start()
+    expect(page.locator("#state")).to_have_text("ready")
