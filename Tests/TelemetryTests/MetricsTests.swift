@@ -99,6 +99,7 @@ import Threads
                 "process_max_fds", "process_resident_memory_bytes",
             ])
         #expect(try #require(ProcessMetrics.openDescriptors()) >= 3)
+        #expect(try #require(ProcessMetrics.countedDescriptors()) >= 3)
         #expect(try #require(ProcessMetrics.residentBytes()) > 1 << 20)
     }
 }
