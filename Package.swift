@@ -108,7 +108,7 @@ let package = Package(
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Identity", ["Polls"]),
         tests(of: "Relay", ["Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
-        tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry"]),
+        tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry", "Threads"]),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
         .target(
             name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,

@@ -27,6 +27,8 @@ final class Server {
     private let switchboard = Switchboard()
     private let shutdown = Shutdown()
     private let signals: Signals
+    private let manager = ServiceManager(environment: Host.environment)
+    private let watchdog: Watchdog
     private let served: [ListenAddress]
     private let operations: ListenAddress?
 
@@ -39,7 +41,7 @@ final class Server {
         log = Log(
             level: configuration.logLevel, format: configuration.logFormat, to: logOutput,
             now: Clock.unixMilliseconds)
-        signals = Signals(log: log)
+        signals = Signals(log: log, manager: manager)
         let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
@@ -60,8 +62,9 @@ final class Server {
                     for (poll, key) in news.voted { switchboard.tellAll(.voted(poll, key)) }
                 })
         }
-        unlocking = Unlocking(storage, log: log) { [switchboard, relay] in
+        unlocking = Unlocking(storage, log: log) { [switchboard, relay, manager] in
             switchboard.tellAll(.unlock($0))
+            manager.ready("serving")
             relay?.start(seal: $0.seal)
         }
         let happened: @Sendable (PollEvent) -> Void = { [switchboard, relay] in
@@ -115,6 +118,7 @@ final class Server {
                     index: index, settings: loopSettings, budget: budget, gateway: gateway))
         }
         self.loops = loops
+        watchdog = Watchdog(manager, loops: loops.map(\.statistics))
         (served, operations) = try Server.listen(configuration, on: loops)
         switchboard.connect(loops.map(\.inbox))
         let loopMetrics = LoopMetrics(
@@ -155,8 +159,10 @@ final class Server {
         if let seal = storage.secrets?.seal { relay?.start(seal: seal) }
         retention?.start()
         signals.start()
+        watchdog.start()
         for address in served { Host.say("listening on http://\(address)") }
         if let operations { Host.say("ops on http://\(operations)") }
+        manager.ready(unlocking.isUnlocked ? "serving" : "waiting for the database")
         guard case .drain(let request)? = shutdown.wait(isDraining: false, until: nil) else {
             return
         }
@@ -167,6 +173,7 @@ final class Server {
     private func drain(within milliseconds: Int) {
         let began = Clock.monotonicNanoseconds()
         readiness.beginDraining()
+        manager.stopping("draining")
         let delay = configuration.drainDelayMilliseconds
         let servesUntil = began + Int64(delay) * 1_000_000
         let deadline = servesUntil + Int64(milliseconds) * 1_000_000
@@ -185,6 +192,7 @@ final class Server {
         let settled = wait(until: max(deadline, Clock.monotonicNanoseconds() + 500_000_000)) {
             [ledgers] in ledgers.drain(until: Clock.monotonicNanoseconds())
         }
+        watchdog.stop()
         for loop in loops { loop.stop() }
         let patience = Clock.monotonicNanoseconds() + 500_000_000
         let rested = retention?.stop(until: patience) ?? true

@@ -18,10 +18,14 @@ struct Reloadable: Sendable {
 /// reading a file may block.
 final class Signals: @unchecked Sendable {
     private let log: Log
+    private let manager: ServiceManager
     // Appended to before `start`, read by the thread after it.
     private var reloadables: [Reloadable] = []
 
-    init(log: Log) { self.log = log }
+    init(log: Log, manager: ServiceManager) {
+        self.log = log
+        self.manager = manager
+    }
 
     /// Before `start`; in the order in which they are to be read.
     func onReload(_ reloadable: Reloadable) { reloadables.append(reloadable) }
@@ -36,8 +40,10 @@ final class Signals: @unchecked Sendable {
     private func take(_ signal: Int32) {
         switch signal {
         case SIGHUP:
+            manager.reloading(atMonotonicNanoseconds: Clock.monotonicNanoseconds())
             if reloadables.isEmpty { log.notice("nothing to reload") }
             for reloadable in reloadables { reload(reloadable) }
+            manager.ready("serving")
         case SIGUSR1: setLevel(log.level.moreTalkative)
         case SIGUSR2: setLevel(log.level.lessTalkative)
         default: break  // interrupted
