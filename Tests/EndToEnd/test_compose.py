@@ -86,6 +86,20 @@ def test_published_ports_are_listened_on(name):
         assert published == listened
 
 
+def test_what_the_monitoring_mounts_is_there_and_fits_together():
+    services = described("compose.yaml")["services"]
+    watching = {name: one for name, one in services.items() if "profiles" in one}
+    assert set(watching) == {"prometheus", "grafana"}
+    mounts = [mount.split(":")[:2] for one in watching.values() for mount in one["volumes"]]
+    assert all((REPOSITORY / "deploy" / source).exists() for source, _ in mounts)
+    (source,) = described("grafana/datasource.yaml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = described("grafana/provisioning.yaml")["providers"]
+    assert any(target.startswith(provider["options"]["path"] + "/") for _, target in mounts)
+    (job,) = described("prometheus/prometheus.yml")["scrape_configs"]
+    assert "gateway" in job["dns_sd_configs"][0]["names"]
+
+
 def test_the_balancer_of_the_compose_file_is_one(tmp_path):
     text = described("compose.yaml")["configs"]["balancer"]["content"]
     (tmp_path / "haproxy.cfg").write_text(text)
