@@ -16,11 +16,8 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-func room(
-    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
-) -> Target {
-    .target(
-        name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -81,13 +78,17 @@ let package = Package(
             name: "StatusPage",
             resources: ["html", "js", "css"].map { .embedInCode("files/status.\($0)") },
             swiftSettings: swiftSettings),
+        // The web application, which is bundled by the build and travels inside the binary.
+        .target(
+            name: "Page", dependencies: ["Identity"], exclude: ["app", "build", "client", "site"],
+            swiftSettings: swiftSettings, plugins: ["PagePlugin"]),
+        .plugin(name: "PagePlugin", capability: .buildTool(), path: "deploy/PagePlugin"),
         room(
             "Gateway",
-            ["Polls", "Identity", "JSON", "Reactor", "StatusPage", "Telemetry", "Threads"],
-            // The first page travels inside the binary.
-            resources: ["page.html", "page.js", "page.css", "icon.svg"].map {
-                .embedInCode("Page/\($0)")
-            }),
+            [
+                "Polls", "Identity", "JSON", "Page", "Reactor", "StatusPage", "Telemetry",
+                "Threads",
+            ]),
         .executableTarget(
             name: "PollStream",
             dependencies: [

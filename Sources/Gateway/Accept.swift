@@ -22,7 +22,7 @@ struct Accept {
     private struct MediaRange {
         private var type: UnsafeRawBufferPointer
         private var subtype: UnsafeRawBufferPointer
-        private(set) var quality = 1000
+        let quality: Int
 
         init?(_ element: UnsafeRawBufferPointer) {
             var rest = element
@@ -32,14 +32,8 @@ struct Accept {
             else { return nil }
             self.type = type
             subtype = name
-            while let parameter = rest.takeElement(before: UInt8(ascii: ";")) {
-                var value = parameter.trimmed()
-                guard let key = value.takeElement(before: UInt8(ascii: "=")),
-                    key.isEqualIgnoringCase(to: "q")
-                else { continue }
-                guard let quality = MediaRange.quality(value) else { return nil }
-                self.quality = quality
-            }
+            guard let quality = Accept.quality(ofParameters: rest) else { return nil }
+            self.quality = quality
         }
 
         /// -1 where it does not hold the type.
@@ -49,24 +43,39 @@ struct Accept {
             if self.subtype.isEqual(to: "*") { return 1 }
             return self.subtype.isEqualIgnoringCase(to: subtype) ? 2 : -1
         }
+    }
 
-        /// A digit, 0 or 1, and up to three decimals (§12.4.2).
-        private static func quality(_ text: UnsafeRawBufferPointer) -> Int? {
-            guard let whole = text.first?.decimalDigit, whole <= 1, text.count <= 5 else {
-                return nil
-            }
-            var thousandths = Int(whole) * 1000
-            var weight = 100
-            for (index, byte) in text.dropFirst().enumerated() {
-                if index == 0 {
-                    guard byte == UInt8(ascii: ".") else { return nil }
-                    continue
-                }
-                guard let digit = byte.decimalDigit else { return nil }
-                thousandths += Int(digit) * weight
-                weight /= 10
-            }
-            return thousandths <= 1000 ? thousandths : nil
+    /// The weight among parameters, in thousandths; nil where it cannot be read (§12.4.2).
+    static func quality(ofParameters parameters: UnsafeRawBufferPointer) -> Int? {
+        var rest = parameters
+        var quality = 1000
+        while let parameter = rest.takeElement(before: UInt8(ascii: ";")) {
+            var value = parameter.trimmed()
+            guard let key = value.takeElement(before: UInt8(ascii: "=")),
+                key.isEqualIgnoringCase(to: "q")
+            else { continue }
+            guard let weight = self.quality(value) else { return nil }
+            quality = weight
         }
+        return quality
+    }
+
+    /// A digit, 0 or 1, and up to three decimals.
+    private static func quality(_ text: UnsafeRawBufferPointer) -> Int? {
+        guard let whole = text.first?.decimalDigit, whole <= 1, text.count <= 5 else {
+            return nil
+        }
+        var thousandths = Int(whole) * 1000
+        var weight = 100
+        for (index, byte) in text.dropFirst().enumerated() {
+            if index == 0 {
+                guard byte == UInt8(ascii: ".") else { return nil }
+                continue
+            }
+            guard let digit = byte.decimalDigit else { return nil }
+            thousandths += Int(digit) * weight
+            weight /= 10
+        }
+        return thousandths <= 1000 ? thousandths : nil
     }
 }

@@ -9,6 +9,7 @@ struct Answer {
         case script = "text/javascript; charset=utf-8"
         case style = "text/css; charset=utf-8"
         case image = "image/svg+xml"
+        case manifest = "application/manifest+json"
         case plain = "text/plain; charset=utf-8"
         case metrics = "text/plain; version=0.0.4; charset=utf-8"
         case eventStream = "text/event-stream; charset=utf-8"
@@ -20,6 +21,8 @@ struct Answer {
         case revalidated = "no-cache"
         /// The same, for one caller alone.
         case revalidatedByCaller = "private, no-cache"
+        /// Keep it for a year, as long as anybody may, without asking.
+        case forever = "public, max-age=31536000, immutable"
         case never = "no-store"
     }
 
@@ -30,6 +33,7 @@ struct Answer {
         static let cookie = Vary(rawValue: 2)
         static let accept = Vary(rawValue: 4)
         static let origin = Vary(rawValue: 8)
+        static let acceptEncoding = Vary(rawValue: 16)
         static let caller: Vary = [.authorization, .cookie]
     }
 
@@ -108,6 +112,7 @@ extension Answer.Vary {
     fileprivate var names: String {
         var names: [String] = []
         if contains(.accept) { names.append("Accept") }
+        if contains(.acceptEncoding) { names.append("Accept-Encoding") }
         if contains(.authorization) { names.append("Authorization") }
         if contains(.cookie) { names.append("Cookie") }
         if contains(.origin) { names.append("Origin") }

@@ -1,58 +1,49 @@
+import Page
 import Polls
 import Reactor
 
-/// A file of the first page, as it was built into the program (`Page/`).
-struct PageFile {
-    let mediaType: Answer.MediaType
-    let bytes: [UInt8]
-    let etag: ETag
-
-    private init(_ mediaType: Answer.MediaType, _ bytes: [UInt8]) {
-        self.mediaType = mediaType
-        self.bytes = bytes
-        etag = ETag(of: bytes)
-    }
-
-    static let document = PageFile(.html, PackageResources.page_html)
-    static let script = PageFile(.script, PackageResources.page_js)
-    static let style = PageFile(.style, PackageResources.page_css)
-    static let icon = PageFile(.image, PackageResources.icon_svg)
-
-    /// Only what we serve ourselves, nothing inline, in nobody's frame.
-    static let contentSecurityPolicy = """
-        default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
-        """
-}
-
+/// The web application. One document stands at all its paths: its script reads which, and says if
+/// there is no such poll.
 extension Gateway {
     func sendPage(_ request: borrowing Request, _ exchange: Exchange) {
-        sendDocument(request, exchange)
+        sendDocument(request, exchange, framedBy: "'none'")
     }
 
-    /// The same document: its script reads the path, and says if there is no such poll.
     func sendPollPage(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
-        sendDocument(request, exchange)
+        sendDocument(request, exchange, framedBy: "'none'")
     }
 
-    func sendScript(_ request: borrowing Request, _ exchange: Exchange) {
-        exchange.send(Answer(.script), unlessKnown: request.knownTags)
+    /// The one document that may stand in other sites' frames: in those of the allowed origins, where
+    /// there is a list, as only they get answers.
+    func sendEmbeddedPoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
+        let allowed = origins.allowed.map { (["'self'"] + $0).joined(separator: " ") }
+        sendDocument(request, exchange, framedBy: allowed ?? "*")
     }
 
-    func sendStyle(_ request: borrowing Request, _ exchange: Exchange) {
-        exchange.send(Answer(.style), unlessKnown: request.knownTags)
-    }
-
-    func sendIcon(_ request: borrowing Request, _ exchange: Exchange) {
-        exchange.send(Answer(.icon), unlessKnown: request.knownTags)
+    func send(_ file: PageFile, _ request: borrowing Request, _ exchange: Exchange) {
+        var answer = Answer(file, AcceptEncoding(request.field("accept-encoding")))
+        // Another content has another name.
+        if file.path.description.hasPrefix("/assets/") { answer.caching = .forever }
+        exchange.send(answer, unlessKnown: request.knownTags)
     }
 
     /// Whoever opens the page is a voter from then on.
-    private func sendDocument(_ request: borrowing Request, _ exchange: Exchange) {
-        var answer = Answer(.document)
+    private func sendDocument(
+        _ request: borrowing Request, _ exchange: Exchange, framedBy ancestors: String
+    ) {
+        var answer = Answer(PageFile.document, AcceptEncoding(request.field("accept-encoding")))
         answer.caching = .revalidatedByCaller
-        answer.fields.add("Content-Security-Policy", PageFile.contentSecurityPolicy)
+        // Only what we serve ourselves, and nothing inline.
+        answer.fields.add(
+            "Content-Security-Policy",
+            """
+            default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+            connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
+            frame-ancestors \(ancestors)
+            """)
         answer.fields.add("Referrer-Policy", "same-origin")
+        answer.fields.add(
+            "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
         if cookieVoter(of: request) == nil {
             answer.fields.add("Set-Cookie", voterCookie(mintVoterToken()))
         }
@@ -61,9 +52,24 @@ extension Gateway {
 }
 
 extension Answer {
-    fileprivate init(_ file: PageFile) {
-        self.init(file.mediaType, file.bytes)
+    fileprivate init(_ file: PageFile, _ accepted: AcceptEncoding) {
+        self.init(.of(file), accepted.prefersGzip ? file.gzipped : file.plain)
         caching = .revalidated
-        etag = file.etag
+        // The two are told apart, as their bytes differ (RFC 9110 §8.8.3.3).
+        etag = ETag(of: body)
+        vary = .acceptEncoding
+        if accepted.prefersGzip { fields.add("Content-Encoding", "gzip") }
     }
+}
+
+extension Answer.MediaType {
+    fileprivate static func of(_ file: PageFile) -> Self {
+        for (suffix, type) in suffixes where file.path.description.hasSuffix(suffix) { return type }
+        preconditionFailure("a file of the page has no media type")
+    }
+
+    private static let suffixes: KeyValuePairs<String, Self> = [
+        ".html": .html, ".js": .script, ".css": .style, ".svg": .image, ".d.ts": .plain,
+        ".webmanifest": .manifest,
+    ]
 }

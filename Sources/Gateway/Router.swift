@@ -1,3 +1,4 @@
+import Page
 import Polls
 import Reactor
 
@@ -8,6 +9,7 @@ enum Handler: Sendable {
     case poll(@Sendable (Gateway) -> (borrowing Request, Exchange, PollID) -> Void)
     /// For `{code}`.
     case code(@Sendable (Gateway) -> (borrowing Request, Exchange, String) -> Void)
+    case file(PageFile)
 }
 
 /// What stands in a path in place of `{id}` or `{code}`.
@@ -129,6 +131,7 @@ extension Gateway {
         _ argument: PathArgument
     ) {
         switch (handler, argument) {
+        case (.file(let file), _): send(file, request, exchange)
         case (.plain(let handle), _): handle(self)(request, exchange)
         case (.poll(let handle), .poll(let id)): handle(self)(request, exchange, id)
         case (.code(let handle), .code(let code)): handle(self)(request, exchange, code)

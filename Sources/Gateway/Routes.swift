@@ -1,9 +1,13 @@
+import Page
+
 /// Every path of the gateway.
 enum Routes {
     static let everyMethod = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 
     /// What every `--listen` address serves; the busiest come first.
-    static let publicAPI: [Route] = [
+    static let publicAPI: [Route] = api + PageFile.files.map { Route($0.path, [.get: .file($0)]) }
+
+    private static let api: [Route] = [
         Route("/votes/", of: .votes, [.post: .plain(Gateway.castVote)]),
         Route(
             "/polls/{id}/",
@@ -37,9 +41,10 @@ enum Routes {
         Route("/ws/echo/", of: .live, [.get: .plain(Gateway.openEcho)]),
         Route("/", [.get: .plain(Gateway.sendPage)]),
         Route("/p/{id}", [.get: .poll(Gateway.sendPollPage)]),
-        Route("/page.js", [.get: .plain(Gateway.sendScript)]),
-        Route("/page.css", [.get: .plain(Gateway.sendStyle)]),
-        Route("/icon.svg", [.get: .plain(Gateway.sendIcon)]),
+        Route("/p/{id}/present", [.get: .poll(Gateway.sendPollPage)]),
+        Route("/host", [.get: .plain(Gateway.sendPage)]),
+        Route("/host/{id}", [.get: .poll(Gateway.sendPollPage)]),
+        Route("/embed/{id}", [.get: .poll(Gateway.sendEmbeddedPoll)]),
     ]
 
     /// What `--ops-listen` serves, and nothing else.

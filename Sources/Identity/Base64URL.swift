@@ -1,5 +1,5 @@
 /// Base64 with the URL alphabet and no padding (RFC 4648 §5), for tokens of a fixed length.
-enum Base64URL {
+package enum Base64URL {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
@@ -24,7 +24,7 @@ enum Base64URL {
 
     /// - Returns: nil unless `text` is exactly what `encode` makes of `byteCount` bytes. One value
     ///   has one spelling, so a token that was altered anywhere is refused.
-    static func decode(_ text: UnsafeRawBufferPointer, byteCount: Int) -> [UInt8]? {
+    package static func decode(_ text: UnsafeRawBufferPointer, byteCount: Int) -> [UInt8]? {
         guard text.count == (byteCount * 4 + 2) / 3 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteCount)

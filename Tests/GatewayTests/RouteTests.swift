@@ -79,7 +79,7 @@ struct RouteTests {
                 switch route.handler(for: method) {
                 case .poll: #expect(path.contains("{id}"))
                 case .code: #expect(path.contains("{code}"))
-                case .plain: #expect(!path.contains("{"))
+                case .plain, .file: #expect(!path.contains("{"))
                 case nil: break
                 }
             }
