@@ -29,7 +29,8 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 let package = Package(
     name: "PollStream",
     products: [
-        .executable(name: "pollstream", targets: ["PollStream"])
+        .executable(name: "pollstream", targets: ["PollStream"]),
+        .library(name: "PollStreamClient", targets: ["PollStreamClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
@@ -99,6 +100,9 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // For programs that follow polls and vote.
+        room("PollStreamClient", ["CWire", "JSON", "Threads"]),
+
         tests(of: "Polls"),
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
@@ -110,6 +114,7 @@ let package = Package(
         tests(of: "Identity", ["Polls"]),
         tests(of: "Relay", ["Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
         tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry", "Threads"]),
+        tests(of: "PollStreamClient", ["PollStream"]),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
         .target(
             name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,

@@ -1,4 +1,4 @@
-#include "websocket.h"
+#include "websocket_client.h"
 
 #include <string.h>
 
@@ -52,8 +52,10 @@ static int read_length(uint64_t *length, const uint8_t *bytes, size_t count, siz
     return available == size ? PS_DONE : PS_PARTIAL;
 }
 
-int ps_ws_parse_header(
-    ps_ws_header *header, const uint8_t *bytes, size_t count, bool allows_compressed) {
+/* The part that both sides share: everything but the mask. `*position` is where that begins. */
+static int parse_header(
+    ps_ws_header *header, const uint8_t *bytes, size_t count, bool allows_compressed,
+    bool is_masked, size_t *position) {
     if (count == 0) {
         return PS_PARTIAL;
     }
@@ -67,18 +69,28 @@ int ps_ws_parse_header(
         return PS_PARTIAL;
     }
     header->payload_bytes = bytes[1] & LENGTH;
-    if ((bytes[1] & MASKED) == 0
+    if (((bytes[1] & MASKED) != 0) != is_masked
         || (is_control(header->opcode) && header->payload_bytes > PS_WS_CONTROL_PAYLOAD_MAX)) {
         return PS_MALFORMED;
     }
-    size_t position = 2;
+    *position = 2;
     if (header->payload_bytes >= LENGTH_IN_2) {
         size_t size = header->payload_bytes == LENGTH_IN_2 ? 2 : 8;
         int answer = read_length(&header->payload_bytes, bytes + 2, count - 2, size);
         if (answer != PS_DONE) {
             return answer;
         }
-        position += size;
+        *position += size;
+    }
+    return PS_DONE;
+}
+
+int ps_ws_parse_header(
+    ps_ws_header *header, const uint8_t *bytes, size_t count, bool allows_compressed) {
+    size_t position;
+    int answer = parse_header(header, bytes, count, allows_compressed, true, &position);
+    if (answer != PS_DONE) {
+        return answer;
     }
     if (count - position < sizeof header->mask) {
         return PS_PARTIAL;
@@ -86,6 +98,15 @@ int ps_ws_parse_header(
     memcpy(header->mask, bytes + position, sizeof header->mask);
     header->header_bytes = (uint8_t)(position + sizeof header->mask);
     return PS_DONE;
+}
+
+int ps_ws_parse_server_header(ps_ws_header *header, const uint8_t *bytes, size_t count) {
+    size_t position;
+    int answer = parse_header(header, bytes, count, false, false, &position);
+    if (answer == PS_DONE) {
+        header->header_bytes = (uint8_t)position;
+    }
+    return answer;
 }
 
 void ps_ws_unmask(uint8_t *bytes, size_t count, const uint8_t mask[4], size_t phase) {
@@ -115,6 +136,14 @@ size_t ps_ws_write_header(uint8_t *out, uint8_t opcode, bool compressed, uint64_
         out[2 + i] = (uint8_t)(payload_bytes >> (8 * (size - 1 - i)));
     }
     return 2 + size;
+}
+
+size_t ps_ws_write_client_header(
+    uint8_t *out, uint8_t opcode, uint64_t payload_bytes, const uint8_t mask[4]) {
+    size_t position = ps_ws_write_header(out, opcode, false, payload_bytes);
+    out[1] |= MASKED;
+    memcpy(out + position, mask, 4);
+    return position + 4;
 }
 
 size_t ps_ws_read_server_header(const uint8_t *bytes, uint8_t *opcode, size_t *payload_bytes) {

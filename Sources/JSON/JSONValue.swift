@@ -168,6 +168,11 @@ package struct JSONMismatch: Error, Equatable {
     /// The name of the member; of the array for an element; empty for the top value.
     package let member: String
     package let reason: Reason
+
+    package init(member: String, reason: Reason) {
+        self.member = member
+        self.reason = reason
+    }
 }
 
 /// Where a value finds its text and its neighbours.

@@ -34,6 +34,12 @@ package final class Thread: @unchecked Sendable {
         precondition(code == 0, "thread joined twice, or by itself: error \(code)")
     }
 
+    /// Lets it end by itself: nobody joins it. Once.
+    package func detach() {
+        let code = pthread_detach(id)
+        precondition(code == 0, "thread detached twice, or joined: error \(code)")
+    }
+
     /// As `join()`, but gives up at `deadline`, monotonic nanoseconds. Once it has ended, no more.
     /// - Returns: whether it has ended; if not, it may go on for as long as the process does.
     package func join(until deadline: Int64) -> Bool {

@@ -13,5 +13,6 @@
 #include "proxy.h"
 #include "utf8.h"
 #include "websocket.h"
+#include "websocket_client.h"
 
 #endif
