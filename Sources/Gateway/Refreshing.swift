@@ -29,7 +29,7 @@ extension Gateway {
     }
 
     private func refresh(_ watched: [Board], then: @escaping () -> Void) {
-        let known = watched.map { KnownPoll(id: $0.id, revision: $0.poll.newestRevision) }
+        let known = watched.map { KnownPoll($0.poll) }
         ask(.refresh(known)) { [unowned self] answer in
             then()
             // Refused: all of them are asked for within a second.

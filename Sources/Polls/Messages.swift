@@ -62,12 +62,20 @@ package struct CatalogueReply: Sendable {
 /// A poll as somebody last heard of it.
 package struct KnownPoll: Sendable, Equatable {
     package var id: PollID
-    /// Of the last change.
+    /// Of its tally.
     package var revision: Int64
+    /// Of the last change that everybody may see. A tally that was heard since tells nothing of it.
+    package var shownRevision: Int64
 
-    package init(id: PollID, revision: Int64) {
+    package init(id: PollID, revision: Int64, shownRevision: Int64) {
         self.id = id
         self.revision = revision
+        self.shownRevision = shownRevision
+    }
+
+    package init(_ poll: Poll) {
+        self.init(
+            id: poll.id, revision: poll.tally.revision, shownRevision: poll.shownRevision)
     }
 }
 

@@ -218,7 +218,7 @@ struct CatalogueTests {
         let test = try TestStore(backend)
         let store = test.store
         let polls = try (0..<4).map { _ in try test.createPoll() }
-        let known = polls.map { KnownPoll(id: $0.id, revision: $0.tally.revision) }
+        let known = polls.map { KnownPoll($0) }
         #expect(try store.refresh(known) == RefreshedPolls(changed: [], gone: []))
         #expect(try store.refresh([]) == RefreshedPolls(changed: [], gone: []))
         test.clock.now += 1
@@ -230,6 +230,21 @@ struct CatalogueTests {
         let changed = refreshed.changed.map(\.poll).sorted { $0.id < $1.id }
         #expect(changed.map(\.id) == [polls[1].id, polls[2].id])
         #expect(changed[0].tally.counts == [1, 0] && changed[1].state == .closed)
+    }
+
+    @Test(arguments: Backend.allCases)
+    func `a change is told also to who missed it and has heard a later tally`(
+        on backend: Backend
+    ) throws {
+        let test = try TestStore(backend)
+        let store = test.store
+        let poll = try test.createPoll()
+        test.clock.now += 1
+        _ = try store.change(poll.id, test.change(title: "hidden", results: .afterClose))
+        let settled = try store.settle([test.ballot(1, in: poll, for: 0)])
+        var known = KnownPoll(poll)
+        known.revision = settled.tallies[0].revision
+        #expect(try store.refresh([known]).changed.map(\.poll.title) == ["hidden"])
     }
 
     // MARK: Opening, closing, deleting
