@@ -72,12 +72,18 @@ extension CatalogueStore {
         var refreshed = RefreshedPolls(changed: [], gone: [])
         for (poll, record) in zip(known, try read(known.map(\.id))) {
             if let record {
-                if record.poll.tally.revision > poll.revision { refreshed.changed.append(record) }
+                if record.poll.isNewer(than: poll) { refreshed.changed.append(record) }
             } else {
                 refreshed.gone.append(poll.id)
             }
         }
         return refreshed
+    }
+}
+
+extension Poll {
+    fileprivate func isNewer(than known: KnownPoll) -> Bool {
+        tally.revision > known.revision || shownRevision > known.shownRevision
     }
 }
 

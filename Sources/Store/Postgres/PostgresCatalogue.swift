@@ -88,6 +88,7 @@ final class PostgresCatalogue: CatalogueStore {
             var parameters = PostgresParameters()
             parameters.append(known.map(\.id.rawValue))
             parameters.append(known.map(\.revision))
+            parameters.append(known.map(\.shownRevision))
             let rows = try connection.execute(Self.news, parameters, until: deadline)
             var changed: [PollID] = []
             var gone: [PollID] = []
@@ -104,12 +105,13 @@ final class PostgresCatalogue: CatalogueStore {
     }
 
     private static let news = PostgresStatement(
-        name: "pollstream_1_news",
+        name: "pollstream_2_news",
         sql: """
             SELECT k.id, t.revision IS NULL
-            FROM unnest($1, $2) AS k (id, revision)
+            FROM unnest($1, $2, $3) AS k (id, revision, shown_revision)
             LEFT JOIN pollstream.tallies t ON t.poll_id = k.id AND t.deleted_at IS NULL
             WHERE t.revision IS NULL OR t.revision > k.revision
+                OR t.shown_revision > k.shown_revision
             """)
 
     func find(joinCode: String) throws(StoreError) -> PollRecord? {
