@@ -101,6 +101,21 @@ import Testing
         #expect(messages.last?.revision == 9)
     }
 
+    @Test func `of an edit and a close that come as one, the snapshot is the final tally`() {
+        let front = TestFront(polls: [makeRecord(1, counts: [2, 1])])
+        let socket = TestSocket(front, "/ws/polls/1/")
+        #expect(socket.next().type == "snapshot")
+        front.rooms.change(PollID(1)!, .closed) {
+            $0.title = "changed"
+            $0.closedAt = 1_790_000_000_000
+        }
+        let snapshot = socket.next()
+        #expect(snapshot.poll["state"] as? String == "closed")
+        #expect(snapshot.total == 3)
+        let state = socket.next()
+        #expect(state.type == "state" && state.revision == 6)
+    }
+
     @Test func `hidden counts are in no byte until the close`() throws {
         let front = TestFront(polls: [
             makeRecord(1, results: .afterClose, revision: 777_005, counts: [700, 70])
