@@ -214,8 +214,12 @@ extension Board {
         let snapshot = watchers.snapshot(of: poll, view, encoding, with: &writer, on: loop)
         let revision = poll.revision(in: view)
         writer.begin(encoding)
-        if change.isEdited { writer.addSnapshot(of: poll, view) }
-        if change.isClosed { writer.addTally(poll.tally) }
+        if change.isEdited {
+            // Where it closes as well, the final tally is in there.
+            writer.addSnapshot(of: poll, view)
+        } else if change.isClosed {
+            writer.addTally(poll.tally)
+        }
         if change.isOpened || change.isClosed {
             writer.add("state", revision: revision) {
                 $0.writeState(poll.state.rawValue, of: id, revision: revision)
