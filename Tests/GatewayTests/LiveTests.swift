@@ -219,6 +219,35 @@ import Testing
         #expect(hidden.next(milliseconds: 100).isEmpty)
     }
 
+    @Test func `since skips no words that may have come after the tally one has`() {
+        var young = makeRecord(1, revision: 1_000_500, counts: [1, 0])
+        young.poll.shownRevision = 1_000_000
+        var old = makeRecord(2, revision: 1_000_500, counts: [1, 0])
+        old.poll.shownRevision = 900_000
+        var closed = makeRecord(3, revision: 1_000_500, counts: [1, 0])
+        closed.poll.closedAt = 1
+        closed.poll.shownRevision = 1_000_500
+        let front = TestFront(polls: [young, old, closed])
+        #expect(TestSocket(front, "/ws/polls/1/?since=1000500").next().type == "snapshot")
+        #expect(TestSocket(front, "/ws/polls/3/?since=1000500").next().type == "snapshot")
+        #expect(TestSocket(front, "/ws/polls/2/?since=1000500").next(milliseconds: 100).isEmpty)
+    }
+
+    @Test func `an opening that comes with ballots brings their tally`() {
+        let front = TestFront(polls: [makeRecord(1, isOpened: false)])
+        let socket = TestSocket(front, "/ws/polls/1/")
+        #expect(socket.next().poll["state"] as? String == "scheduled")
+        front.rooms.change(PollID(1)!, .opened) {
+            $0.isOpened = true
+            $0.tally.ballots = 2
+            $0.tally.counts = [0, 2]
+        }
+        let tally = socket.next()
+        #expect(tally.counts == [0, 2] && tally.revision == 6)
+        let opened = socket.next()
+        #expect(opened["state"] as? String == "open" && opened.revision == 6)
+    }
+
     @Test func `edits bring a snapshot, openings a state, deletions the end of subscriptions`() {
         let front = TestFront(polls: [makeRecord(1, isOpened: false)])
         let id = PollID(1)!

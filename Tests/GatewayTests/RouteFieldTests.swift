@@ -86,6 +86,19 @@ struct RouteFieldTests {
         #expect(Set(tags.map(\.text)).count == tags.count)
     }
 
+    @Test func `words that may have come after a tally have a tag of their own with it`() {
+        var missed = makeRecord(7, revision: 1_000_500, counts: [1, 0]).poll
+        missed.shownRevision = 900_000
+        var heard = missed
+        heard.title = "edited"
+        heard.shownRevision = 1_000_000
+        #expect(ETag(of: missed, .everything).text == "\"1000500\"")
+        #expect(ETag(of: missed, .everything) != ETag(of: heard, .everything))
+        // A close whose revision came with a tally that was read again.
+        heard.shownRevision = 1_000_500
+        #expect(ETag(of: missed, .everything) != ETag(of: heard, .everything))
+    }
+
     @Test func `the same file has the same tag, and another file another`() {
         #expect(ETag(of: [1, 2, 3]) == ETag(of: [1, 2, 3]))
         #expect(ETag(of: [1, 2, 3]) != ETag(of: [1, 2, 4]))
