@@ -35,6 +35,8 @@ final class Board {
         var isAfterVote = false
         var isOpened = false
         var isClosed = false
+        /// Ballots that were not known came with it.
+        var bringsBallots = false
     }
 
     enum News: Equatable { case none, tally, change(Change) }
@@ -63,8 +65,11 @@ final class Board {
         record = new
         _ = take(old.tally)
         if let tally = early.take() { _ = take(tally) }
-        let change = Change(from: old, to: new.poll)
-        if change != Change() { return .change(change) }
+        var change = Change(from: old, to: new.poll)
+        if change != Change() {
+            change.bringsBallots = record.poll.tally.counts != old.tally.counts
+            return .change(change)
+        }
         return record.poll.tally.isNewer(than: old.tally) ? .tally : .none
     }
 }

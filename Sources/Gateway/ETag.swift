@@ -5,12 +5,14 @@ struct ETag: Equatable {
     /// With its quotes.
     let text: String
 
-    /// Of a poll as `view` shows it: its revision there. One revision may be that of both views, as
-    /// long as nobody has voted since the last change, and yet only one of them has numbers.
+    /// Of a poll as `view` shows it: its revision there, and where that leaves the words open, theirs.
+    /// One revision may be that of both views, as long as nobody has voted since the last change, and
+    /// yet only one of them has numbers.
     /// - Parameter variant: tells representations of one view apart.
     init(of poll: Poll, _ view: PollView, variant: StaticString = "") {
         let hidden = view == .hidden ? "-hidden" : ""
-        text = "\"\(poll.revision(in: view))\(hidden)\(variant)\""
+        let words = poll.isNamedByRevision(in: view) ? "" : "-\(poll.shownRevision)"
+        text = "\"\(poll.revision(in: view))\(words)\(hidden)\(variant)\""
     }
 
     /// Of bytes that change only with the program (FNV-1a, 64 bits).

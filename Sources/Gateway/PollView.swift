@@ -54,6 +54,19 @@ extension Poll {
         view == .everything ? tally.revision : shownRevision
     }
 
+    /// Whether the revision in `view` tells which words go with it. A gateway may hear of a tally
+    /// before it hears of a change that came earlier, or that the tally was read behind, and then
+    /// shows the tally's revision with the words before the change; but not for as long as this.
+    func isNamedByRevision(in view: PollView) -> Bool {
+        // No tally is later than the words, or no words were before them: the first revision of a poll
+        // is the time of its creation.
+        if view == .hidden || tally.ballots == 0 || shownRevision == createdAt { return true }
+        return tally.revision - shownRevision >= Self.settlingMilliseconds
+    }
+
+    /// Revisions count milliseconds, as far as they do not count ballots.
+    private static let settlingMilliseconds: Int64 = 10_000
+
     /// What a voter is told as the revision of its stored ballot.
     func revisionShownToVoter(_ revision: Int64) -> Int64 {
         view(for: .voters) == .everything ? revision : shownRevision

@@ -148,7 +148,7 @@ extension Gateway {
     ) {
         let poll = board.poll
         let view = poll.view(for: audience)
-        if since == poll.revision(in: view) { return }
+        if since == poll.revision(in: view), poll.isNamedByRevision(in: view) { return }
         if let reference {
             return sendText(to: connection) {
                 $0.writeSnapshot(of: poll, view: view, reference: reference)

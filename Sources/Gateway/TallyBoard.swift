@@ -173,7 +173,7 @@ extension Board {
                     frames = both
                     topic.publishState(
                         both.transition.frame, snapshot: both.snapshot.frame,
-                        supersedesTally: change.isEdited || change.isClosed)
+                        supersedesTally: change.isEdited || change.isClosed || change.bringsBallots)
                 }
             }
         }
@@ -217,7 +217,7 @@ extension Board {
         if change.isEdited {
             // Where it closes as well, the final tally is in there.
             writer.addSnapshot(of: poll, view)
-        } else if change.isClosed {
+        } else if change.isClosed || change.bringsBallots && view == .everything {
             writer.addTally(poll.tally)
         }
         if change.isOpened || change.isClosed {

@@ -67,7 +67,7 @@ import Testing
         #expect(!board.take(early))
         var edited = makeRecord(1, options: 3, revision: 8)
         edited.poll.shownRevision = 8
-        #expect(board.take(edited) == .change(Board.Change(isEdited: true)))
+        #expect(board.take(edited) == .change(Board.Change(isEdited: true, bringsBallots: true)))
         #expect(board.poll.tally == early)
     }
 
