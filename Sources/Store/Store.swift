@@ -97,6 +97,34 @@ package protocol ExportStore: AnyObject {
         throws(StoreError) -> [StoredBallot]
 }
 
+/// What was committed, kept for other services until they have been told. On a connection of its own.
+package protocol EventStore: AnyObject {
+    /// Whether what is committed from here on is kept; the database remembers. Ending it forgets what
+    /// is kept.
+    func setRecording(_ isOn: Bool) throws(StoreError)
+
+    func isRecording() throws(StoreError) -> Bool
+
+    /// Makes `node` the one gateway that tells, for some time, unless another one is.
+    /// - Returns: whether it is.
+    func lease(to node: Int64, forMilliseconds duration: Int64) throws(StoreError) -> Bool
+
+    /// Ends it before its time.
+    func endLease(of node: Int64) throws(StoreError)
+
+    /// The oldest, those of each poll in the order in which they were committed. What a transaction
+    /// that commits late has recorded is found when it has, in front of what its poll's later ones
+    /// have.
+    /// - Parameter limit: of ballots and changes; the last event may go beyond it.
+    func events(limit: Int) throws(StoreError) -> [RecordedEvent]
+
+    /// They were told. Harmless where it was done already.
+    func forget(_ ids: [RecordedEvent.ID]) throws(StoreError)
+
+    /// Commits on PostgreSQL, ballots on SQLite, and changes of polls.
+    func eventCount() throws(StoreError) -> Int64
+}
+
 /// What is taken away when a poll has been over for long. Small steps, so that nobody waits for them.
 package protocol RetentionStore: AnyObject {
     /// Works on at most `limit` ballots of a poll that closed `age` milliseconds ago or earlier. Who

@@ -177,14 +177,14 @@ struct PostgresConnectionTests {
 
     @Test(arguments: ["4:Soup5:Salad", "0:", "", "7:4:Soup5"])
     func `option texts stand behind their lengths`(text: String) {
-        let texts = PostgresPolls.split(text)
+        let texts = LengthPrefixed.split(text)
         #expect(texts != nil)
         #expect(texts?.map { "\($0.utf8.count):\($0)" }.joined() == text)
     }
 
     @Test(arguments: ["4:Sou", "x:y", "-1:", "4", "4:Soup5", "99999999999999999999:a"])
     func `other texts are none`(text: String) {
-        #expect(PostgresPolls.split(text) == nil)
+        #expect(LengthPrefixed.split(text) == nil)
     }
 }
 

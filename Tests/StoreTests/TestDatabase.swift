@@ -7,7 +7,7 @@ import Testing
 /// The two stores, which every test of what a store does is run on.
 enum Backend: CaseIterable { case sqlite, postgres }
 
-typealias AnyStore = LedgerStore & CatalogueStore & ExportStore & RetentionStore
+typealias AnyStore = LedgerStore & CatalogueStore & ExportStore & RetentionStore & EventStore
 
 /// The parts of a PostgresStore as one.
 final class PostgresParts: AnyStore {
@@ -15,6 +15,7 @@ final class PostgresParts: AnyStore {
     let ledger: any LedgerStore
     let catalogue: any CatalogueStore & RetentionStore
     let exports: any ExportStore
+    let recorded: any EventStore
 
     init(_ store: PostgresStore) throws {
         self.store = store
@@ -22,6 +23,7 @@ final class PostgresParts: AnyStore {
         ledger = store.makeLedger()
         catalogue = store.makeCatalogue()
         exports = store.makeExports()
+        recorded = store.makeEvents()
     }
 
     func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement { try ledger.settle(ballots) }
@@ -64,4 +66,15 @@ final class PostgresParts: AnyStore {
     func retain(_ step: RetentionStep, closedForMilliseconds age: Int64, limit: Int)
         throws(StoreError) -> Int
     { try catalogue.retain(step, closedForMilliseconds: age, limit: limit) }
+    func setRecording(_ isOn: Bool) throws(StoreError) { try recorded.setRecording(isOn) }
+    func isRecording() throws(StoreError) -> Bool { try recorded.isRecording() }
+    func lease(to node: Int64, forMilliseconds duration: Int64) throws(StoreError) -> Bool {
+        try recorded.lease(to: node, forMilliseconds: duration)
+    }
+    func endLease(of node: Int64) throws(StoreError) { try recorded.endLease(of: node) }
+    func events(limit: Int) throws(StoreError) -> [RecordedEvent] {
+        try recorded.events(limit: limit)
+    }
+    func forget(_ ids: [RecordedEvent.ID]) throws(StoreError) { try recorded.forget(ids) }
+    func eventCount() throws(StoreError) -> Int64 { try recorded.eventCount() }
 }

@@ -27,6 +27,8 @@ extension PostgresCatalogue {
             }
             guard made.count == 1 else { throw .rejected(.joinCodeTaken) }
             let id = try made.pollID(0, 0)
+            // The tally comes last: whoever records the poll sees all of it.
+            try insertOptions(draft.options, of: id, in: transaction)
             try transaction.execute(
                 """
                 INSERT INTO pollstream.tallies (poll_id, revision, shown_revision, edition,
@@ -42,7 +44,6 @@ extension PostgresCatalogue {
                 $0.append(draft.allowsChange)
                 $0.append([Int64](repeating: 0, count: draft.options.count))
             }
-            try insertOptions(draft.options, of: id, in: transaction)
             return try transaction.expect(id)
         }
     }
@@ -68,6 +69,12 @@ extension PostgresCatalogue {
                 $0.append(poll.results.rawValue)
                 $0.append(Int64(poll.maxChoices))
             }
+            if poll.edition != old.edition {
+                try transaction.execute("DELETE FROM pollstream.options WHERE poll_id = $1") {
+                    $0.append(id.rawValue)
+                }
+                try insertOptions(poll.options.map(\.text), of: id, in: transaction)
+            }
             try transaction.execute(
                 """
                 UPDATE pollstream.tallies SET revision = $2, shown_revision = $2, edition = $3,
@@ -80,12 +87,6 @@ extension PostgresCatalogue {
                 $0.append(Int64(poll.edition))
                 $0.append(poll.endTime)
                 $0.append(poll.tally.counts)
-            }
-            if poll.edition != old.edition {
-                try transaction.execute("DELETE FROM pollstream.options WHERE poll_id = $1") {
-                    $0.append(id.rawValue)
-                }
-                try insertOptions(poll.options.map(\.text), of: id, in: transaction)
             }
             return try transaction.expect(id)
         }

@@ -2,7 +2,6 @@ import Polls
 
 /// Reads whole polls: words, options and tally of one snapshot. One statement, however many polls.
 enum PostgresPolls {
-    /// Option texts stand one after another behind their lengths in bytes, "4:Soup5:Salad".
     private static let read = PostgresStatement(
         name: "pollstream_1_polls",
         sql: """
@@ -47,7 +46,7 @@ enum PostgresPolls {
         let optionIDs = try rows.integers(row, 21)
         guard let kind = PollKind(rawValue: rows.text(row, 4)),
             let results = ResultsVisibility(rawValue: rows.text(row, 6)),
-            let texts = split(rows.text(row, 22)),
+            let texts = LengthPrefixed.split(rows.text(row, 22)),
             counts.count == texts.count, optionIDs.count == texts.count,
             counts.count <= Choices.optionLimit
         else { throw .damaged("poll \(id.rawValue)") }
@@ -65,19 +64,5 @@ enum PostgresPolls {
             edition: Int32(truncatingIfNeeded: try rows.integer(row, 12)),
             isOpened: rows.bool(row, 16), shownRevision: try rows.integer(row, 11), tally: tally)
         return PollRecord(poll: poll, hostKeyHash: try rows.blob(row, 9))
-    }
-
-    /// - Returns: nil for anything that the statement does not make.
-    static func split(_ text: String) -> [String]? {
-        var rest = Substring(text).utf8[...]
-        var texts: [String] = []
-        while let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
-            guard let length = Int(Substring(rest[..<colon])), length >= 0,
-                let end = rest.index(colon, offsetBy: length + 1, limitedBy: rest.endIndex)
-            else { return nil }
-            texts.append(String(Substring(rest[rest.index(after: colon)..<end])))
-            rest = rest[end...]
-        }
-        return rest.isEmpty ? texts : nil
     }
 }

@@ -7,7 +7,7 @@ struct PostgresSchema: Sendable {
     /// Kept in `pollstream.schema_version`; 0 is a database without it.
     var version: Int64 { Int64(steps.count) }
 
-    static let current = PostgresSchema(steps: [tables + functions])
+    static let current = PostgresSchema(steps: [tables + functions, events])
 
     /// Times are Unix milliseconds by `pollstream.unix_ms()`, the one clock that decides anything:
     /// numbers as they stand on the wire, so that no conversion can be half a millisecond off.

@@ -84,6 +84,10 @@ package final class PostgresStore: @unchecked Sendable {
         PostgresExports(session: makeSession(), settings: settings)
     }
 
+    package func makeEvents() -> any EventStore {
+        PostgresEvents(session: makeSession(), settings: settings)
+    }
+
     /// Nothing connects any more; what is under way ends by itself.
     package func close() { pacer.close() }
 

@@ -92,6 +92,7 @@ struct SQLiteSchema: Sendable {
         CREATE INDEX retained_polls ON tallies (retention, closed_at)
             WHERE closed_at IS NOT NULL AND deleted_at IS NULL AND retention < 2;
         """,
+        events,
     ])
 
     /// Brings the file from its version to ours in one transaction: all of it or nothing.

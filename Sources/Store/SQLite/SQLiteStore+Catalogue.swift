@@ -21,6 +21,8 @@ extension SQLiteStore: CatalogueStore {
             guard let id = PollID(connection.lastInsertedID) else {
                 throw SQLiteStatement.damaged("the last poll's id")
             }
+            // The tally comes last: whoever records the poll sees all of it.
+            try insertOptions(draft.options, of: id, on: connection)
             let isOpened = draft.startsAt.map { $0 <= now } ?? true
             let counts = [Int64](repeating: 0, count: draft.options.count)
             try connection.statement(
@@ -34,7 +36,6 @@ extension SQLiteStore: CatalogueStore {
                 .integer(draft.startsAt), .integer(draft.endTime), .integer(isOpened ? 1 : 0),
                 .integer(draft.allowsChange ? 1 : 0), .text(CountsText.encode(counts))
             ).run()
-            try insertOptions(draft.options, of: id, on: connection)
             return try PollReader(connection: connection, now: now).expect(id)
         }
     }
@@ -57,6 +58,11 @@ extension SQLiteStore: CatalogueStore {
                 .integer(id.rawValue), .text(poll.title), .text(poll.description),
                 .text(poll.results.rawValue), .integer(Int64(poll.maxChoices))
             ).run()
+            if poll.edition != old.edition {
+                try connection.statement("DELETE FROM options WHERE poll_id = ?")
+                    .with(.integer(id.rawValue)).run()
+                try insertOptions(poll.options.map(\.text), of: id, on: connection)
+            }
             try connection.statement(
                 """
                 UPDATE tallies SET revision = ?2, shown_revision = ?2, edition = ?3,
@@ -68,11 +74,6 @@ extension SQLiteStore: CatalogueStore {
                 .integer(Int64(poll.edition)), .integer(poll.endTime),
                 .text(CountsText.encode(poll.tally.counts))
             ).run()
-            if poll.edition != old.edition {
-                try connection.statement("DELETE FROM options WHERE poll_id = ?")
-                    .with(.integer(id.rawValue)).run()
-                try insertOptions(poll.options.map(\.text), of: id, on: connection)
-            }
             return try reader.expect(id)
         }
     }

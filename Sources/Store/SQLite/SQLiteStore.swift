@@ -34,6 +34,7 @@ package final class SQLiteStore: @unchecked Sendable {
     private let writer: ConnectionPool
     private let reader: ConnectionPool
     private let exports: ConnectionPool
+    private let eventReader: ConnectionPool
 
     /// - Parameters:
     ///   - path: of the database file; it and `PATH.lock` are made where they are missing.
@@ -61,6 +62,7 @@ package final class SQLiteStore: @unchecked Sendable {
         writer = ConnectionPool(size: 1) { () throws(StoreError) in try file.openWriter() }
         reader = ConnectionPool(size: 1) { () throws(StoreError) in try file.openReader() }
         exports = ConnectionPool(size: 2) { () throws(StoreError) in try file.openReader() }
+        eventReader = ConnectionPool(size: 1) { () throws(StoreError) in try file.openReader() }
         self.clock = clock
         self.settings = settings
         // What cannot be opened is said at the start, not by the first ballot.
@@ -90,6 +92,7 @@ package final class SQLiteStore: @unchecked Sendable {
     /// it copies the log into the database. Then another gateway may have the file. Idempotent.
     package func close() {
         exports.close()
+        eventReader.close()
         reader.close()
         writer.close()
         lockFile.release()
@@ -130,6 +133,13 @@ package final class SQLiteStore: @unchecked Sendable {
     /// The same on a connection for long reads: two at once, further ones wait.
     func export<R>(_ body: (SQLiteConnection) throws(SQLiteFailure) -> R) throws(StoreError) -> R {
         try Self.read(from: exports, body)
+    }
+
+    /// The same for what is told to other services.
+    func readEvents<R>(_ body: (SQLiteConnection) throws(SQLiteFailure) -> R) throws(StoreError)
+        -> R
+    {
+        try Self.read(from: eventReader, body)
     }
 
     private static func read<R>(
