@@ -54,6 +54,9 @@ let package = Package(
         .systemLibrary(
             name: "CHiredis", path: "CSources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(
+            name: "CRabbitMQ", path: "CSources/CRabbitMQ", pkgConfig: "librabbitmq",
+            providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(
             name: "CLibcrypto", path: "CSources/CLibcrypto", pkgConfig: "libcrypto",
             providers: [.apt(["libssl-dev"])]),
 
@@ -63,7 +66,7 @@ let package = Package(
             name: "CReactor", dependencies: ["CWire", "CLibuv", "CZlib"], path: "CSources/CReactor",
             cSettings: cSettings, linkerSettings: [.linkedLibrary("uv")]),
 
-        // The rooms. Gateway, Ledger, Catalogue and Relay never import each other.
+        // The rooms. Gateway, Ledger, Catalogue, Relay and Events never import each other.
         room("Polls"),
         room("JSON", ["CWire"]),
         room("Threads"),
@@ -73,7 +76,11 @@ let package = Package(
         room("Store", ["Polls", "CLibpq", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         room("Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
-        room("Relay", ["Polls", "CHiredis", "Identity", "Telemetry", "Threads"]),
+        room("Addresses"),
+        room("Relay", ["Addresses", "Polls", "CHiredis", "Identity", "Telemetry", "Threads"]),
+        room(
+            "Events",
+            ["Addresses", "Polls", "CRabbitMQ", "JSON", "Store", "Telemetry", "Threads"]),
         // The operators' page travels inside the binary, as it is.
         .target(
             name: "StatusPage",
@@ -95,7 +102,7 @@ let package = Package(
             dependencies: [
                 "Polls", "Identity", "Threads", "Telemetry", "Reactor", "Gateway", "Store",
                 "Ledger",
-                "Catalogue", "Relay",
+                "Catalogue", "Relay", "Events", "Addresses",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -112,7 +119,10 @@ let package = Package(
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Identity", ["Polls"]),
-        tests(of: "Relay", ["Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
+        tests(of: "Events", ["Addresses", "Polls", "JSON"]),
+        tests(
+            of: "Relay",
+            ["Addresses", "Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
         tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry", "Threads"]),
         tests(of: "PollStreamClient", ["PollStream"]),
         tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),

@@ -1,4 +1,5 @@
 import Catalogue
+import Events
 import Gateway
 import Ledger
 import Reactor
@@ -27,6 +28,8 @@ struct Configuration {
     var catalogue = CatalogueSettings()
     /// nil: no Redis.
     var relay: RelaySettings?
+    /// nil: no broker.
+    var events: EventSettings?
     var loop = LoopSettings()
     var gateway = GatewaySettings()
 

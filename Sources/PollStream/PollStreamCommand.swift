@@ -46,11 +46,22 @@ struct Migrate: ParsableCommand {
 
     @Option(parsing: .unconditional, help: Setting.named("database").argumentHelp) var database:
         String?
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Begins to keep events for it; `off` ends it and forgets what is kept. Not from the "
+                + "environment.",
+            valueName: Setting.named("events").value)) var events: String?
 
     func run() throws {
-        let configuration = try loadConfiguration(["database": database.map { [$0] } ?? []])
+        let configuration = try loadConfiguration([
+            "database": database.map { [$0] } ?? [], "events": events.map { [$0] } ?? [],
+        ])
         do {
-            try Storage.migrate(configuration.database)
+            // Who has set a variable for `serve` does not ask to forget anything.
+            try Storage.migrate(
+                configuration.database,
+                recording: events == nil ? nil : configuration.events != nil)
         } catch {
             Host.say("pollstream: \(error)")
             throw ExitStatus.dependencyUnusable
@@ -84,6 +95,7 @@ struct ServeOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: Setting.named("migrate").argumentHelp) var migrate:
         String?
     @Option(parsing: .unconditional, help: Setting.named("redis").argumentHelp) var redis: String?
+    @Option(parsing: .unconditional, help: Setting.named("events").argumentHelp) var events: String?
     @Option(
         name: .customLong("ledger-connections"), parsing: .unconditional,
         help: Setting.named("ledger-connections").argumentHelp)
@@ -150,7 +162,8 @@ struct ServeOptions: ParsableArguments {
         ]
         for (name, value) in [
             "ops-listen": opsListen, "database": database, "migrate": migrate,
-            "redis": redis, "ledger-connections": ledgerConnections, "retain": retain,
+            "redis": redis, "events": events, "ledger-connections": ledgerConnections,
+            "retain": retain,
             "proxy-protocol": proxyProtocol, "loops": loops,
             "tick": tick, "fan-out": fanOut, "compress-above": compressAbove,
             "feed": feed, "feed-rate": feedRate, "services": services,

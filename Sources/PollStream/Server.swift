@@ -1,4 +1,5 @@
 import Catalogue
+import Events
 import Gateway
 import Identity
 import Ledger
@@ -21,6 +22,8 @@ final class Server {
     private let catalogue: Catalogue
     /// nil: this gateway is alone, or meets the others in the database only.
     private let relay: Relay?
+    /// nil: no broker, or other gateways tell it.
+    private let events: Events?
     private let readiness: Readiness
     private let budget: ConnectionBudget
     private let loops: [LoopThread]
@@ -62,14 +65,19 @@ final class Server {
                     for (poll, key) in news.voted { switchboard.tellAll(.voted(poll, key)) }
                 })
         }
-        unlocking = Unlocking(storage, log: log) { [switchboard, relay, manager] in
+        events = configuration.events.map { [storage, log] in
+            Events(settings: $0, store: storage.events, log: log)
+        }
+        unlocking = Unlocking(storage, log: log) { [switchboard, relay, events, manager] in
             switchboard.tellAll(.unlock($0))
             manager.ready("serving")
             relay?.start(seal: $0.seal)
+            events?.start()
         }
-        let happened: @Sendable (PollEvent) -> Void = { [switchboard, relay] in
+        let happened: @Sendable (PollEvent) -> Void = { [switchboard, relay, events] in
             switchboard.announce($0)
             relay?.publish($0)
+            events?.wake()
         }
         retention = configuration.retainMilliseconds.map { [storage, log] in
             Retention(store: storage.retention, after: Int64($0), log: log)
@@ -135,6 +143,7 @@ final class Server {
                 },
                 ledgers.write, catalogue.write, logOutput.write,
                 storage.write, { [relay] text in relay?.write(to: &text) },
+                { [events] text in events?.write(to: &text) },
                 { [retention] text in retention?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
@@ -145,6 +154,7 @@ final class Server {
                 "descriptors": "\(descriptorLimit)", "connections": "\(connectionLimit)",
                 "database": "\(configuration.database)",
                 "redis": configuration.relay.map { "\($0.target)" } ?? "none",
+                "events": configuration.events.map { "\($0.target)" } ?? "none",
                 "fan_out": loopSettings.usesURing ? "uring" : "send",
                 "tick_ms": "\(configuration.loop.tickNanoseconds / 1_000_000)",
             ])
@@ -156,7 +166,10 @@ final class Server {
         catalogue.start()
         for loop in loops { loop.start() }
         unlocking.start()
-        if let seal = storage.secrets?.seal { relay?.start(seal: seal) }
+        if let seal = storage.secrets?.seal {
+            relay?.start(seal: seal)
+            events?.start()
+        }
         retention?.start()
         signals.start()
         watchdog.start()
@@ -198,8 +211,10 @@ final class Server {
         let rested = retention?.stop(until: patience) ?? true
         let told = relay?.stop(until: patience) ?? true
         let answered = catalogue.drain(until: patience)
-        let isQuiet = settled && answered && rested && told
-        if settled && answered && rested { storage.close() }
+        // What the broker has not taken by then it gets from whoever comes next.
+        let published = events?.stop(until: max(patience, min(deadline, patience + 1_500_000_000)))
+        let isStoreFree = settled && answered && rested && (published ?? true)
+        if isStoreFree { storage.close() }
         log.notice(
             "stopped",
             [
@@ -208,7 +223,7 @@ final class Server {
             ])
         logOutput.flush(until: Clock.monotonicNanoseconds() + 200_000_000)
         // A thread that still waits for its store or for Redis would wake a loop that is gone by then.
-        if !isQuiet { Host.exitAtOnce() }
+        if !(isStoreFree && told) { Host.exitAtOnce() }
     }
 
     /// Asks `isDone` every 20 ms until `deadline`; who is asked to stop a second time stops at once.

@@ -87,6 +87,13 @@ struct Setting: Sendable {
             configuration.relay = value == "off" ? nil : try Value.redis(value)
         },
         single(
+            "events", "amqp://…|amqps://…|off", standard: "off",
+            "The broker that hears of every counted ballot and every change of a poll.",
+            isSecret: true
+        ) { (configuration, value) throws(BadValue) in
+            configuration.events = value == "off" ? nil : try Value.events(value)
+        },
+        single(
             "ledger-connections", "N", standard: "1",
             "Connections to PostgreSQL that store ballots, a thread each; a poll stays on one."
         ) { (configuration, value) throws(BadValue) in

@@ -10,6 +10,7 @@ struct Storage {
     let catalogue: any CatalogueStore
     let exports: [any ExportStore]
     let retention: any RetentionStore
+    let events: any EventStore
     /// nil where the database could not be reached; `prepare` goes on trying.
     let secrets: Secrets?
     /// Looks the database over and makes its tables. Blocks; from one thread.
@@ -27,6 +28,8 @@ struct Storage {
             catalogue = store
             exports = [store, store]
             retention = store
+            events = store
+            try Self.setRecording(configuration, in: store, log)
             let secrets = Secrets(store.keys)
             self.secrets = secrets
             prepare = { secrets }
@@ -46,8 +49,13 @@ struct Storage {
             catalogue = store.makeCatalogue()
             exports = [store.makeExports(), store.makeExports()]
             retention = store.makeCatalogue()
+            events = store.makeEvents()
             let prepare: @Sendable () throws(StoreError) -> Secrets = {
-                () throws(StoreError) in Secrets(try store.prepare(migrates: migrates))
+                () throws(StoreError) in
+                let keys = try store.prepare(migrates: migrates)
+                // Before the first ballot is taken: the broker is to hear of all of them.
+                try Self.setRecording(configuration, in: store.makeEvents(), log)
+                return Secrets(keys)
             }
             self.prepare = prepare
             close = store.close
@@ -61,12 +69,31 @@ struct Storage {
         }
     }
 
+    /// Wanted here, events are kept from here on. Not wanted here, they may be elsewhere.
+    private static func setRecording(
+        _ configuration: Configuration, in store: any EventStore, _ log: Log
+    ) throws(StoreError) {
+        if configuration.events != nil {
+            try store.setRecording(true)
+        } else if try store.isRecording() {
+            log.notice(
+                "events are kept for gateways with --events; "
+                    + "`pollstream migrate --events off` ends it")
+        }
+    }
+
     /// Creates or upgrades the tables, and lets go.
-    static func migrate(_ database: Configuration.Database) throws(StoreError) {
+    /// - Parameter recording: whether events are kept from here on; nil leaves that as it is.
+    static func migrate(_ database: Configuration.Database, recording: Bool?) throws(StoreError) {
         switch database {
-        case .sqlite(let path): try SQLiteStore(path: path).close()
+        case .sqlite(let path):
+            let store = try SQLiteStore(path: path)
+            if let recording { try store.setRecording(recording) }
+            store.close()
         case .postgres(let conninfo):
-            _ = try PostgresStore(conninfo: conninfo).prepare(migrates: true)
+            let store = try PostgresStore(conninfo: conninfo)
+            _ = try store.prepare(migrates: true)
+            if let recording { try store.makeEvents().setRecording(recording) }
         }
     }
 

@@ -1,3 +1,5 @@
+import Addresses
+import Events
 import Gateway
 import Relay
 
@@ -64,8 +66,16 @@ enum Value {
     }
 
     static func redis(_ url: String) throws(BadValue) -> RelaySettings {
-        do throws(RedisTarget.BadURL) {
+        do throws(BadURL) {
             return RelaySettings(target: try RedisTarget(url: url))
+        } catch {
+            throw BadValue(error.reason)
+        }
+    }
+
+    static func events(_ url: String) throws(BadValue) -> EventSettings {
+        do throws(BadURL) {
+            return EventSettings(target: try AMQPTarget(url: url))
         } catch {
             throw BadValue(error.reason)
         }

@@ -1,3 +1,4 @@
+import Addresses
 import Testing
 
 @testable import Relay
@@ -27,6 +28,6 @@ struct RedisTargetTests {
             "unix:///" + String(repeating: "a", count: 107), "amqp://a",
         ])
     func `what names none is refused`(url: String) {
-        #expect(throws: RedisTarget.BadURL.self) { try RedisTarget(url: url) }
+        #expect(throws: BadURL.self) { try RedisTarget(url: url) }
     }
 }

@@ -1,0 +1,51 @@
+package import Store
+package import Telemetry
+import Threads
+
+/// The post room to other services: tells a broker (AMQP 0-9-1) of every counted ballot and every
+/// change of a poll, at least once, each poll's in the order of their commits.
+///
+/// The database keeps them from the commit on until the broker has confirmed them; nobody waits for
+/// the broker, and memory holds a page. Of several gateways one publishes at a time.
+package final class Events: @unchecked Sendable {
+    private let publisher: EventPublisher
+    private let statistics = EventStatistics()
+    // Guarded by `monitor`.
+    private let monitor = Monitor()
+    private var thread: Thread?
+    private var isRunning = false
+
+    /// - Parameter store: used by its thread only; it records already.
+    package init(settings: EventSettings, store: any EventStore, log: Log) {
+        publisher = EventPublisher(
+            settings: settings, store: store, statistics: statistics, log: log)
+    }
+
+    /// Once, when the database is there.
+    package func start() {
+        monitor.withLock {
+            isRunning = true
+            thread = Thread(name: "events") {
+                self.publisher.run()
+                self.monitor.withLock { self.isRunning = false }
+                self.monitor.signalAll()
+            }
+        }
+    }
+
+    /// Something was committed here. From any thread; does not wait.
+    package func wake() { publisher.wake() }
+
+    /// Publishes what there is by `deadline`, in monotonic nanoseconds; the rest stays where it is.
+    /// - Returns: whether the thread has ended.
+    package func stop(until deadline: Int64) -> Bool {
+        publisher.stop(until: deadline)
+        return monitor.withLock {
+            // Whoever is asked to stop ends a word of the broker, or of the store, later.
+            while isRunning, monitor.wait(until: deadline + 500_000_000) {}
+            return !isRunning
+        }
+    }
+
+    package func write(to text: inout MetricsText) { statistics.write(to: &text) }
+}
