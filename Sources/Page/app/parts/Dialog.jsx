@@ -1,12 +1,13 @@
 // A question that must be answered first. The browser's own dialog keeps the focus inside, closes
 // with Escape and gives the focus back.
-import { useEffect, useId, useRef } from "react";
+import { useId, useLayoutEffect, useRef } from "react";
 import { useTexts } from "../texts/texts.jsx";
 
 export function Dialog({ title, onClose, children }) {
   const dialog = useRef(null);
   const id = useId();
-  useEffect(() => {
+  // Closed while it is still there: only then does the focus go back to where it came from.
+  useLayoutEffect(() => {
     const element = dialog.current;
     element.showModal();
     return () => element.close();

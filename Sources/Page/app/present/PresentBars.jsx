@@ -3,6 +3,7 @@ import { Icon } from "../parts/Icon.jsx";
 import { useTexts } from "../texts/texts.jsx";
 import { leaders } from "../vote/leaders.js";
 import { areCountsHidden, letterOf } from "../vote/phase.js";
+import { useFit } from "./useFit.js";
 import { Bar } from "../vote/OptionRow.jsx";
 
 export function PresentBars({ poll, isHiding }) {
@@ -11,12 +12,15 @@ export function PresentBars({ poll, isHiding }) {
   const leading = isShown ? leaders(poll) : new Set();
   const columns = poll.options.length > 8 ? 2 : 1;
   const rows = Math.ceil(poll.options.length / columns);
+  const texts = poll.options.map((option) => option.text).join("\n");
+  // Numbers of another length need another width.
+  const list = useFit(`${texts} ${poll.title} ${poll.state} ${isShown && String(poll.total_votes).length}`);
   const why = isHiding ? t("present.hiding") : areCountsHidden(poll) ? t(`hidden.${poll.results}`) : null;
   return (
     <div className="present-results">
       {why && <p className="present-hidden"><Icon name="hidden" /> {why}</p>}
       {poll.state === "closed" && <p className="present-final"><Icon name="flag" /> {t("results.final")}</p>}
-      <ol className="present-bars" style={{ "--rows": rows, "--columns": columns }}>
+      <ol ref={list} className="present-bars" style={{ "--rows": rows, "--columns": columns }}>
         {poll.options.map((option, index) => {
           const share = poll.total_votes > 0 ? option.vote_count / poll.total_votes : 0;
           return (

@@ -69,7 +69,7 @@ function Presentation({ live }) {
   return (
     <>
       <header className="present-head">
-        <h1 className="present-question">{poll.title}</h1>
+        <h1 className={poll.title.length > 80 ? "present-question long" : "present-question"}>{poll.title}</h1>
         <StateBadge state={poll.state} />
       </header>
       <section className="present-body">
@@ -109,7 +109,9 @@ function Presentation({ live }) {
 const hidden = (live) => ({ ...live, poll: { ...live.poll, total_votes: null } });
 
 function toggleFullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  // Refused where there is no room for it (a frame, some phones): then everything stays.
-  else document.documentElement.requestFullscreen?.().catch(() => {});
+  // Refused where there is no room for it (a frame, some phones), or while the last change is under
+  // way: then everything stays.
+  const change = document.fullscreenElement
+    ? document.exitFullscreen() : document.documentElement.requestFullscreen?.();
+  change?.catch(() => {});
 }
