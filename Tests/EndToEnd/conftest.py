@@ -3,6 +3,7 @@
 import pytest
 
 import stores
+from browser import browser, visit  # noqa: F401 -- fixtures
 from gateway import Gateway, Poll
 
 _gateways: list[Gateway] = []

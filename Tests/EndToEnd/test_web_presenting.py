@@ -44,6 +44,7 @@ def test_keys_go_to_the_host_s_other_polls(gateway, visit):
     polls = [gateway.create_poll(title=f"Number {number}") for number in range(3)]
     page = visit(gateway, f"/p/{polls[0].id}/present", host_of=polls)
     heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Number 0")
     for key, number in (("n", 1), ("ArrowRight", 2), ("n", 0), ("p", 2), ("ArrowLeft", 1)):
         page.keyboard.press(key)
         expect(heading).to_have_text(f"Number {number}")
