@@ -16,7 +16,7 @@ export function EmbedScreen({ id }) {
     const observer = new ResizeObserver(() => {
       const height = Math.ceil(frame.current.getBoundingClientRect().height);
       // Any page may embed a poll, and a height is no secret.
-      window.parent.postMessage({ type: "pollstream:height", poll: id, height }, "*");
+      window.parent.postMessage({ pollstream: "height", poll: id, height }, "*");
     });
     observer.observe(frame.current);
     return () => observer.disconnect();
