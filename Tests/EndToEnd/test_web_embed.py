@@ -9,6 +9,9 @@ from playwright.sync_api import expect
 
 from browser import PHONE
 
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def site(tmp_path):

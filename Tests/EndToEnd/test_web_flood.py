@@ -4,8 +4,12 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import websockets
 from playwright.sync_api import expect
+
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
 
 VOTES = 3000
 PER_SECOND = 1000

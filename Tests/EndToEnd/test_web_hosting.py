@@ -3,10 +3,14 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from browser import expect_votes, option
 from gateway import in_the_future
+
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
 
 
 def fill_options(page, *texts):
@@ -238,3 +242,16 @@ def test_the_host_sees_hidden_results_and_the_audience_does_not(gateway, visit):
     expect_votes(host, "Yes", 1)
     expect(audience.get_by_text("Results hidden")).to_be_visible()
     expect(option(audience, "Yes")).not_to_contain_text("vote")
+
+
+def test_who_must_have_the_admin_key_is_asked_for_it(start_gateway, visit):
+    key = "psa_" + "k" * 32
+    gateway = start_gateway("--admin-key", key)
+    page = visit(gateway, "/host")
+    page.get_by_role("link", name="New poll").click()
+    page.get_by_label("Question").fill("Who may?")
+    fill_options(page, "Some", "All")
+    page.get_by_role("button", name="Create").click()
+    page.locator("input[type=password]").fill(key)
+    page.get_by_role("button", name="Create").click()
+    expect(page).to_have_url(re.compile(r"/host/\d+"))

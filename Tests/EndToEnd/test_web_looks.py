@@ -11,6 +11,9 @@ from playwright.sync_api import expect
 from browser import DESKTOP, PHONE, PROJECTOR, SMALL_PHONE, choose, expect_votes, option, overflow
 from gateway import REPOSITORY, in_the_future
 
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
+
 TEXTS = REPOSITORY / "Sources/Page/app/texts"
 # WCAG 2.0 to 2.2 at levels A and AA, and what axe's authors found to matter beyond.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -6,6 +6,9 @@ from playwright.sync_api import expect
 from browser import DESKTOP, PROJECTOR, expect_votes, option, overflow
 from gateway import in_the_future
 
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
+
 
 def test_the_screen_shows_how_to_join_and_moves_live(gateway, poll, visit):
     page = visit(gateway, f"/p/{poll.id}/present", viewport=PROJECTOR)

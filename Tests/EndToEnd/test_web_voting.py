@@ -9,6 +9,9 @@ from browser import Traffic, choose, expect_votes, option
 from gateway import in_the_future
 from live import check_hides_counts
 
+# In the browser the store makes no difference.
+pytestmark = pytest.mark.sqlite
+
 
 def test_a_code_that_was_read_aloud_leads_to_the_poll(gateway, poll, visit):
     page = visit(gateway)

@@ -71,8 +71,8 @@ export function pollCalls(http, client) {
     find: (code) => http.json("GET", `/join/${encodeURIComponent(code)}`, { token: client.voterToken }),
     results: call("GET", "results/"),
     resultsCSV: (id) => csv(id, "results/"),
-    async create(draft) {
-      const poll = await http.json("POST", "/polls/", { body: draft });
+    async create(draft, { adminKey } = {}) {
+      const poll = await http.json("POST", "/polls/", { body: draft, token: adminKey });
       client.hostKeys[poll.id] = poll.host_key;
       return poll;
     },

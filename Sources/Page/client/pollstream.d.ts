@@ -171,7 +171,8 @@ export interface Polls {
   find(code: string): Promise<Poll>;
   results(id: number): Promise<ResultsOfPoll>;
   resultsCSV(id: number): Promise<Blob>;
-  create(draft: Draft): Promise<Poll & { host_key: string }>;
+  /** `adminKey`: where the gateway lets nobody else create polls. */
+  create(draft: Draft, options?: { adminKey?: string | null }): Promise<Poll & { host_key: string }>;
   // With the poll's host key:
   update(id: number, changes: Changes): Promise<Poll>;
   open(id: number): Promise<Poll>;
