@@ -14,6 +14,7 @@ extension PollDraft {
         fields.maxChoices = try root["max_choices"].ifPresent?.int64
         fields.results = try root["results"].ifPresent.map(visibility)
         fields.allowsChange = try root["change_vote"].ifPresent?.bool
+        fields.asksName = try root["ask_name"].ifPresent?.bool
         fields.startsAt = try root["starts_at"].ifPresent?.time("starts_at")
         fields.endTime = try root["end_time"].ifPresent?.time("end_time")
         try self.init(fields, now: now)
@@ -35,7 +36,8 @@ extension PollChange {
             title: try root["title"].ifPresent?.string,
             description: try root["description"].ifPresent?.string,
             results: try root["results"].ifPresent.map(visibility), endTime: endTime,
-            options: try root["options"].ifPresent.map(optionTexts), now: now)
+            options: try root["options"].ifPresent.map(optionTexts),
+            asksName: try root["ask_name"].ifPresent?.bool, now: now)
     }
 }
 

@@ -20,6 +20,8 @@ extension JSONWriter {
         member("max_choices", poll.maxChoices)
         member("results", poll.results.rawValue)
         member("change_vote", poll.allowsChange)
+        // A member that most polls do not have, and who knows only PROTOCOL's never meets.
+        if poll.asksName { member("ask_name", true) }
         member("state", poll.state.rawValue)
         member("is_active", poll.state == .open)
         member("created_at", unixMilliseconds: poll.createdAt)

@@ -11,6 +11,8 @@ package struct Poll: Sendable, Equatable {
     package var maxChoices: Int
     package var results: ResultsVisibility
     package var allowsChange: Bool
+    /// Whether pages ask their visitors for a name. Says nothing of who may vote.
+    package var asksName: Bool
     /// Times are Unix milliseconds.
     package var createdAt: Int64
     package var startsAt: Int64?
@@ -30,7 +32,8 @@ package struct Poll: Sendable, Equatable {
         id: PollID, title: String, description: String, creatorName: String,
         options: [PollOption], kind: PollKind, maxChoices: Int, results: ResultsVisibility,
         allowsChange: Bool, createdAt: Int64, startsAt: Int64?, endTime: Int64?, closedAt: Int64?,
-        joinCode: String, edition: Int32, isOpened: Bool, shownRevision: Int64, tally: Tally
+        joinCode: String, edition: Int32, isOpened: Bool, shownRevision: Int64, tally: Tally,
+        asksName: Bool = false
     ) {
         self.id = id
         self.title = title
@@ -41,6 +44,7 @@ package struct Poll: Sendable, Equatable {
         self.maxChoices = maxChoices
         self.results = results
         self.allowsChange = allowsChange
+        self.asksName = asksName
         self.createdAt = createdAt
         self.startsAt = startsAt
         self.endTime = endTime

@@ -8,6 +8,7 @@ package struct PollDraft: Sendable, Equatable {
     package private(set) var maxChoices: Int
     package private(set) var results: ResultsVisibility
     package private(set) var allowsChange: Bool
+    package private(set) var asksName = false
     package private(set) var startsAt: Int64?
     package private(set) var endTime: Int64?
 
@@ -21,6 +22,7 @@ package struct PollDraft: Sendable, Equatable {
         package var maxChoices: Int64?
         package var results: ResultsVisibility?
         package var allowsChange: Bool?
+        package var asksName: Bool?
         package var startsAt: Int64?
         package var endTime: Int64?
 
@@ -36,6 +38,7 @@ package struct PollDraft: Sendable, Equatable {
         kind = fields.kind ?? .single
         results = fields.results ?? .live
         allowsChange = fields.allowsChange ?? false
+        asksName = fields.asksName ?? false
         startsAt = fields.startsAt
         endTime = fields.endTime
         switch (kind, fields.maxChoices) {
@@ -121,6 +124,7 @@ package struct PollChange: Sendable, Equatable {
     package var title: String?
     package var description: String?
     package var results: ResultsVisibility?
+    package var asksName: Bool?
     /// `.some(nil)` takes the end away.
     package var endTime: Int64??
     /// Only before the first ballot.
@@ -129,11 +133,12 @@ package struct PollChange: Sendable, Equatable {
     /// Checks what a request brings. - Parameter now: Unix milliseconds.
     package init(
         title: String?, description: String?, results: ResultsVisibility?, endTime: Int64??,
-        options: [String]?, now: Int64
+        options: [String]?, asksName: Bool? = nil, now: Int64
     ) throws(InvalidPoll) {
         if let title { self.title = try PollDraft.title(title) }
         if let description { self.description = try PollDraft.description(description) }
         self.results = results
+        self.asksName = asksName
         if let options { self.options = try PollDraft.options(options) }
         if case .some(.some(let time)) = endTime, time <= now {
             throw InvalidPoll("end_time", "Give a time in the future.")

@@ -12,6 +12,7 @@ extension Poll {
         if let title = change.title { poll.title = title }
         if let description = change.description { poll.description = description }
         if let results = change.results { poll.results = results }
+        if let asksName = change.asksName { poll.asksName = asksName }
         if let endTime = change.endTime {
             if let endTime, let startsAt, endTime <= startsAt { throw .endBeforeStart }
             poll.endTime = endTime

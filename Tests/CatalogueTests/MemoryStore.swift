@@ -55,7 +55,8 @@ final class MemoryStore: CatalogueStore, ExportStore, @unchecked Sendable {
                 maxChoices: draft.maxChoices, results: draft.results,
                 allowsChange: draft.allowsChange, createdAt: now, startsAt: draft.startsAt,
                 endTime: draft.endTime, closedAt: nil, joinCode: joinCode, edition: 1,
-                isOpened: draft.startsAt == nil, shownRevision: 1, tally: tally)
+                isOpened: draft.startsAt == nil, shownRevision: 1, tally: tally,
+                asksName: draft.asksName)
             records[id] = PollRecord(poll: poll, hostKeyHash: hostKeyHash)
             return records[id]!
         }

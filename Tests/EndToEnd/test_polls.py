@@ -32,6 +32,20 @@ def test_a_poll_with_title_and_options_gets_every_default(gateway):
     assert len({option["id"] for option in poll["options"]}) == 2
 
 
+def test_a_poll_may_ask_for_names(gateway):
+    poll = gateway.create_poll(ask_name=True)
+    assert poll.body["ask_name"] is True
+    path = f"/polls/{poll.id}/"
+    assert gateway.get(path).json()["ask_name"] is True
+    changed = gateway.call("PATCH", path, token=poll.host_key, json={"ask_name": False})
+    assert changed.status_code == 200
+    assert set(changed.json()) == POLL_MEMBERS
+    changed = gateway.call("PATCH", path, token=poll.host_key, json={"ask_name": 1})
+    refused(changed, 422, "invalid", field="ask_name")
+    changed = gateway.call("PATCH", path, token=poll.host_key, json={"ask_name": True})
+    assert changed.json()["ask_name"] is True
+
+
 def test_every_member_of_a_poll_has_its_type(gateway):
     poll = gateway.create_poll().body
     assert set(poll) == POLL_MEMBERS | {"host_key"}

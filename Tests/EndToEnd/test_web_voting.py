@@ -206,6 +206,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def test_who_votes_is_asked_for_a_name_where_the_poll_wants_one(gateway, visit):
+    poll = gateway.create_poll(["Yes", "No"], ask_name=True)
+    page = visit(gateway, f"/p/{poll.id}")
+    page.get_by_role("textbox").fill("Ada")
+    page.get_by_role("button", name="Continue").click()
+    choose(page, "Yes")
+    expect(page.get_by_text("Your vote is counted.")).to_be_visible()
+    assert "Ada" in gateway.ballots_csv(poll)
+
+
 def test_an_unknown_poll_is_explained(gateway, visit):
     page = visit(gateway, "/p/987654")
     expect(page.get_by_role("heading", name="No such poll")).to_be_visible()

@@ -20,6 +20,7 @@ struct CatalogueTests {
                 $0.maxChoices = 2
                 $0.results = .afterVote
                 $0.allowsChange = true
+                $0.asksName = true
                 $0.startsAt = start
                 $0.endTime = start + 5000
             }, hostKeyHash: [7, 0, 7], joinCode: "ABC234")
@@ -29,7 +30,7 @@ struct CatalogueTests {
         #expect(poll.options.map(\.text) == ["Soup", "Salad", "soup"])
         #expect(Set(poll.options.map(\.id)).count == 3)
         #expect(poll.kind == .multiple && poll.maxChoices == 2 && poll.results == .afterVote)
-        #expect(poll.allowsChange && poll.edition == 0)
+        #expect(poll.allowsChange && poll.asksName && poll.edition == 0)
         #expect(poll.startsAt == start && poll.endTime == start + 5000 && poll.closedAt == nil)
         #expect(poll.state == .scheduled && poll.createdAt == test.clock.now)
         #expect(poll.tally.counts == [0, 0, 0] && poll.tally.ballots == 0)

@@ -10,8 +10,8 @@ extension PostgresCatalogue {
             let made = try transaction.execute(
                 """
                 INSERT INTO pollstream.polls (title, description, creator_name, kind, max_choices,
-                    results, created_at, join_code, host_key_hash)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (join_code) DO NOTHING
+                    results, created_at, join_code, host_key_hash, ask_name)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (join_code) DO NOTHING
                 RETURNING id
                 """
             ) {
@@ -24,6 +24,7 @@ extension PostgresCatalogue {
                 $0.append(now)
                 $0.append(joinCode)
                 $0.append(hostKeyHash)
+                $0.append(draft.asksName)
             }
             guard made.count == 1 else { throw .rejected(.joinCodeTaken) }
             let id = try made.pollID(0, 0)
@@ -59,7 +60,7 @@ extension PostgresCatalogue {
             try transaction.execute(
                 """
                 UPDATE pollstream.polls SET title = $2, description = $3, results = $4,
-                    max_choices = $5
+                    max_choices = $5, ask_name = $6
                 WHERE id = $1
                 """
             ) {
@@ -68,6 +69,7 @@ extension PostgresCatalogue {
                 $0.append(poll.description)
                 $0.append(poll.results.rawValue)
                 $0.append(Int64(poll.maxChoices))
+                $0.append(poll.asksName)
             }
             if poll.edition != old.edition {
                 try transaction.execute("DELETE FROM pollstream.options WHERE poll_id = $1") {

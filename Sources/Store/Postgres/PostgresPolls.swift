@@ -3,12 +3,13 @@ import Polls
 /// Reads whole polls: words, options and tally of one snapshot. One statement, however many polls.
 enum PostgresPolls {
     private static let read = PostgresStatement(
-        name: "pollstream_1_polls",
+        name: "pollstream_2_polls",
         sql: """
             SELECT p.id, p.title, p.description, p.creator_name, p.kind, p.max_choices, p.results,
                 p.created_at, p.join_code, encode(p.host_key_hash, 'hex'), t.revision, t.shown_revision, t.edition,
                 t.opens_at, t.closes_at, t.closed_at, t.is_opened, t.change_vote, t.ballots,
-                t.counts, pollstream.unix_ms(), o.ids, o.texts
+                t.counts, pollstream.unix_ms(), o.ids, o.texts,
+                p.ask_name
             FROM pollstream.polls p
             JOIN pollstream.tallies t ON t.poll_id = p.id
             CROSS JOIN LATERAL (
@@ -62,7 +63,8 @@ enum PostgresPolls {
             startsAt: try rows.optionalInteger(row, 13), endTime: try rows.optionalInteger(row, 14),
             closedAt: try rows.optionalInteger(row, 15), joinCode: rows.text(row, 8),
             edition: Int32(truncatingIfNeeded: try rows.integer(row, 12)),
-            isOpened: rows.bool(row, 16), shownRevision: try rows.integer(row, 11), tally: tally)
+            isOpened: rows.bool(row, 16), shownRevision: try rows.integer(row, 11), tally: tally,
+            asksName: rows.bool(row, 23))
         return PollRecord(poll: poll, hostKeyHash: try rows.blob(row, 9))
     }
 }

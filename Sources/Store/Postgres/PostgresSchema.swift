@@ -7,7 +7,11 @@ struct PostgresSchema: Sendable {
     /// Kept in `pollstream.schema_version`; 0 is a database without it.
     var version: Int64 { Int64(steps.count) }
 
-    static let current = PostgresSchema(steps: [tables + functions, events])
+    static let current = PostgresSchema(steps: [tables + functions, names, events])
+
+    private static let names = """
+        ALTER TABLE pollstream.polls ADD COLUMN ask_name boolean NOT NULL DEFAULT false;
+        """
 
     /// Times are Unix milliseconds by `pollstream.unix_ms()`, the one clock that decides anything:
     /// numbers as they stand on the wire, so that no conversion can be half a millisecond off.

@@ -10,7 +10,8 @@ struct PollReader {
     private static let columns = """
         p.id, p.title, p.description, p.creator_name, p.kind, p.max_choices, p.results,
         p.created_at, p.join_code, p.host_key_hash, t.revision, t.shown_revision, t.edition,
-        t.opens_at, t.closes_at, t.closed_at, t.is_opened, t.change_vote, t.ballots, t.counts
+        t.opens_at, t.closes_at, t.closed_at, t.is_opened, t.change_vote, t.ballots, t.counts,
+        p.ask_name
         """
 
     func read(_ id: PollID) throws(SQLiteFailure) -> PollRecord? { try read([id])[0] }
@@ -69,7 +70,7 @@ struct PollReader {
             startsAt: row.optionalInteger(13), endTime: row.optionalInteger(14),
             closedAt: row.optionalInteger(15), joinCode: row.text(8),
             edition: Int32(truncatingIfNeeded: row.integer(12)), isOpened: row.integer(16) != 0,
-            shownRevision: row.integer(11), tally: tally)
+            shownRevision: row.integer(11), tally: tally, asksName: row.integer(20) != 0)
         return PollRecord(poll: poll, hostKeyHash: row.blob(9))
     }
 }

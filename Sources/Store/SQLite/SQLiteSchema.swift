@@ -92,6 +92,7 @@ struct SQLiteSchema: Sendable {
         CREATE INDEX retained_polls ON tallies (retention, closed_at)
             WHERE closed_at IS NOT NULL AND deleted_at IS NULL AND retention < 2;
         """,
+        "ALTER TABLE polls ADD COLUMN ask_name INTEGER NOT NULL DEFAULT 0;",
         events,
     ])
 

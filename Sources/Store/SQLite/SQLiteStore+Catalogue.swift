@@ -9,13 +9,14 @@ extension SQLiteStore: CatalogueStore {
             try connection.statement(
                 """
                 INSERT INTO polls (title, description, creator_name, kind, max_choices, results,
-                    created_at, join_code, host_key_hash)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (join_code) DO NOTHING
+                    created_at, join_code, host_key_hash, ask_name)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (join_code) DO NOTHING
                 """
             ).with(
                 .text(draft.title), .text(draft.description), .text(draft.creatorName),
                 .text(draft.kind.rawValue), .integer(Int64(draft.maxChoices)),
-                .text(draft.results.rawValue), .integer(now), .text(joinCode), .blob(hostKeyHash)
+                .text(draft.results.rawValue), .integer(now), .text(joinCode), .blob(hostKeyHash),
+                .integer(draft.asksName ? 1 : 0)
             ).run()
             guard connection.changedRows == 1 else { throw .refused(.joinCodeTaken) }
             guard let id = PollID(connection.lastInsertedID) else {
@@ -51,12 +52,14 @@ extension SQLiteStore: CatalogueStore {
             } catch { throw .refused(error) }
             try connection.statement(
                 """
-                UPDATE polls SET title = ?2, description = ?3, results = ?4, max_choices = ?5
+                UPDATE polls SET title = ?2, description = ?3, results = ?4, max_choices = ?5,
+                    ask_name = ?6
                 WHERE id = ?1
                 """
             ).with(
                 .integer(id.rawValue), .text(poll.title), .text(poll.description),
-                .text(poll.results.rawValue), .integer(Int64(poll.maxChoices))
+                .text(poll.results.rawValue), .integer(Int64(poll.maxChoices)),
+                .integer(poll.asksName ? 1 : 0)
             ).run()
             if poll.edition != old.edition {
                 try connection.statement("DELETE FROM options WHERE poll_id = ?")
