@@ -64,7 +64,8 @@ let package = Package(
         .target(name: "CWire", path: "CSources/CWire", cSettings: cSettings),
         .target(
             name: "CReactor", dependencies: ["CWire", "CLibuv", "CZlib"], path: "CSources/CReactor",
-            cSettings: cSettings, linkerSettings: [.linkedLibrary("uv")]),
+            cSettings: cSettings,
+            linkerSettings: ["uv", "ssl", "crypto"].map { .linkedLibrary($0) }),
 
         // The rooms. Gateway, Ledger, Catalogue, Relay and Events never import each other.
         room("Polls"),
@@ -113,7 +114,10 @@ let package = Package(
         tests(of: "Polls"),
         tests(of: "Threads"),
         tests(of: "Telemetry", ["Threads"]),
-        tests(of: "Reactor", ["CZlib"]),
+        .target(
+            name: "CTestTLS", path: "Tests/CTestTLS", cSettings: cSettings,
+            linkerSettings: ["ssl", "crypto"].map { .linkedLibrary($0) }),
+        tests(of: "Reactor", ["CTestTLS", "CZlib"]),
         tests(of: "CWire"),
         tests(of: "JSON"),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),

@@ -4,6 +4,7 @@
 
 #include "budget.h"
 #include "outbox.h"
+#include "tls.h"
 
 void ps_connection_set_state(ps_loop *loop, ps_connection *connection, uint8_t state) {
     bool was_closing = connection->state > PS_STATE_OPEN;
@@ -38,6 +39,9 @@ static void close_descriptor(ps_loop *loop, ps_connection *connection) {
     if (connection->flags & PS_FLAG_RESET) {
         struct linger reset = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    if (connection->flags & PS_FLAG_TLS) {
+        ps_tls_end(loop, connection);
     }
     ps_topic_leave_all(loop, connection);
     ps_deadline_unlink(loop, connection);
@@ -90,8 +94,12 @@ void ps_connection_finish(ps_loop *loop, ps_connection *connection) {
 }
 
 /* Our FIN first, so that the peer reads what we sent: closing with unread input would answer it
- * with RST, which may destroy our last words on their way (RFC 9112 §9.6). */
+ * with RST, which may destroy our last words on their way (RFC 9112 §9.6). TLS has its own FIN to go
+ * before; where it is blocked, we come again when it is sent. */
 static void linger(ps_loop *loop, ps_connection *connection) {
+    if (connection->flags & PS_FLAG_TLS && !ps_tls_finish(loop, connection)) {
+        return;
+    }
     if (connection->flags & PS_FLAG_PEER_FINISHED
         || shutdown(ps_connection_fd(connection), SHUT_WR) != 0) {
         ps_connection_doom(loop, connection);

@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 
 #include "outbox.h"
+#include "tls.h"
 
 enum {
     STREAM_INBOX_BYTES = 16 << 10, /* requests that may wait behind a stream */
@@ -72,6 +73,10 @@ static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, siz
             used += ps_proxy_take(loop, connection, bytes + used, rest);
             if (connection->flags & PS_FLAG_PROXY) {
                 break; /* a part of it, or the end of the connection */
+            }
+            if (connection->flags & PS_FLAG_TLS && used < *count) {
+                ps_tls_feed(loop, connection, bytes + used, *count - used);
+                return *count;
             }
             continue;
         }
@@ -142,42 +147,55 @@ static void throw_away(ps_loop *loop, ps_connection *connection, size_t count) {
     }
 }
 
-static void read_some(ps_loop *loop, ps_connection *connection) {
-    bool has_inbox = ps_inbox_count(connection) > 0 && connection->state != PS_STATE_LINGERING;
+/* Reads behind what waits in the inbox, or into the loop's buffer. Returns as recv does. */
+static ssize_t receive(ps_loop *loop, ps_connection *connection, bool into_inbox) {
     uint8_t *into = loop->read_buffer;
     size_t room = PS_READ_BUFFER_BYTES;
-    if (has_inbox) {
+    if (into_inbox) {
         struct ps_rare *rare = connection->rare;
         if (!ps_inbox_reserve(rare, 1)) {
-            ps_connection_doom(loop, connection);
-            return;
+            errno = ENOMEM;
+            return -1;
         }
         into = rare->inbox + rare->inbox_count;
         room = rare->inbox_capacity - rare->inbox_count;
         room = room < PS_READ_BUFFER_BYTES ? room : PS_READ_BUFFER_BYTES;
     }
     ssize_t count = recv(ps_connection_fd(connection), into, room, MSG_DONTWAIT);
+    PS_COUNT(loop, bytes_received, count > 0 ? (uint64_t)count : 0);
+    return count;
+}
+
+static void read_some(ps_loop *loop, ps_connection *connection) {
+    bool is_lingering = connection->state == PS_STATE_LINGERING; /* what comes is not looked at */
+    bool has_inbox = ps_inbox_count(connection) > 0 && !is_lingering;
+    bool is_tls = (connection->flags & (PS_FLAG_TLS | PS_FLAG_PROXY)) == PS_FLAG_TLS
+        && !is_lingering;
+    ssize_t count = is_tls ? ps_tls_read(loop, connection) : receive(loop, connection, has_inbox);
     if (count < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             ps_connection_doom(loop, connection);
         }
         return;
     }
-    PS_COUNT(loop, bytes_received, (uint64_t)count);
     if (count == 0) {
         connection->flags |= PS_FLAG_PEER_FINISHED;
-    } else if (connection->state == PS_STATE_LINGERING) {
+    } else if (is_lingering) {
         throw_away(loop, connection, (size_t)count);
         return;
     } else {
         if (connection->kind == PS_KIND_WEBSOCKET) {
             connection->heard = loop->wheel.now;
         }
-        if (has_inbox) {
+        if (!has_inbox) {
+            take_buffer(loop, connection, loop->read_buffer, (size_t)count);
+        } else if (!is_tls) {
             connection->rare->inbox_count += (uint32_t)count;
             take_inbox(loop, connection);
+        } else if (ps_inbox_append(connection, loop->read_buffer, (size_t)count)) {
+            take_inbox(loop, connection);
         } else {
-            take_buffer(loop, connection, loop->read_buffer, (size_t)count);
+            ps_connection_doom(loop, connection);
         }
     }
     settle_input(loop, connection);
@@ -199,7 +217,8 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
         ps_connection_watch(loop, connection);
     }
     if (events & UV_READABLE && connection->state < PS_STATE_DOOMED
-        && wants_input(loop, connection)) {
+        && wants_input(loop, connection)
+        && !(connection->flags & PS_FLAG_TLS && ps_tls_must_wait(loop, connection))) {
         read_some(loop, connection);
     }
 }
@@ -228,6 +247,20 @@ void ps_connection_watch(ps_loop *loop, ps_connection *connection) {
 
 /* ---- Opening ---- */
 
+void ps_connection_await_request(ps_loop *loop, ps_connection *connection) {
+    ps_deadline_set(
+        loop, connection, PS_DEADLINE_IDLE,
+        loop->draining ? loop->settings.close_timeout_ms : loop->settings.idle_timeout_ms);
+}
+
+void ps_connection_await_client(ps_loop *loop, ps_connection *connection) {
+    if (connection->flags & PS_FLAG_TLS) {
+        ps_deadline_set(loop, connection, PS_DEADLINE_TLS, loop->settings.tls_timeout_ms);
+    } else {
+        ps_connection_await_request(loop, connection);
+    }
+}
+
 static void store_peer(ps_connection *connection, const struct sockaddr *address) {
     if (address->sa_family == AF_INET6) {
         const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
@@ -254,11 +287,11 @@ bool ps_connection_open(ps_loop *loop, int fd, bool is_ops, const void *peer_soc
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     connection->state = PS_STATE_OPEN;
     connection->kind = PS_KIND_HTTP;
-    connection->flags = is_ops ? PS_FLAG_OPS : 0;
+    connection->flags = is_ops ? PS_FLAG_OPS : loop->tls ? PS_FLAG_TLS : 0;
     store_peer(connection, peer_sockaddr);
     ps_counter_add(ps_connection_gauge(loop, PS_KIND_HTTP), 1);
     PS_COUNT(loop, accepted, 1);
-    ps_deadline_set(loop, connection, PS_DEADLINE_IDLE, loop->settings.idle_timeout_ms);
+    ps_connection_await_client(loop, connection);
     if (!is_ops) {
         ps_proxy_expect(loop, connection);
     }

@@ -30,6 +30,7 @@ enum ps_connection_flags {
     PS_FLAG_ANSWER_CLOSE = 1 << 11,
     PS_FLAG_PROXY = 1 << 12,        /* the first bytes may be, or have to be, a PROXY header */
     PS_FLAG_DEFLATES = 1 << 13,     /* WebSocket: permessage-deflate was agreed on */
+    PS_FLAG_TLS = 1 << 14,          /* bytes pass through tls.h, state in poll.data */
 };
 
 enum {
@@ -184,7 +185,7 @@ size_t ps_proxy_take(
 
 /* ---- connection.c ---- */
 
-/* Takes over `fd`, non-blocking, and starts reading. Returns false where that is impossible; the
+/* Takes over `fd`, non-blocking, and starts reading; `is_ops` speaks no TLS. Returns false where that is impossible; the
  * descriptor is the caller's then. */
 bool ps_connection_open(ps_loop *loop, int fd, bool is_ops, const void *peer_sockaddr);
 
@@ -214,6 +215,12 @@ static inline void ps_connection_unblock(ps_loop *loop, ps_connection *connectio
         PS_COUNT(loop, blocked_connections, UINT64_MAX); /* one less */
     }
 }
+
+/* What comes next is from the client itself: its handshake, where it speaks TLS. */
+void ps_connection_await_client(ps_loop *loop, ps_connection *connection);
+
+/* What comes next is its first request. */
+void ps_connection_await_request(ps_loop *loop, ps_connection *connection);
 
 void ps_connection_add_todo(ps_loop *loop, ps_connection *connection, uint8_t todo);
 

@@ -127,6 +127,10 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
         PS_COUNT_LIMIT(loop, PS_LIMIT_PROXY_TIMEOUT);
         ps_connection_reset(loop, connection);
         break;
+    case PS_DEADLINE_TLS:
+        PS_COUNT_LIMIT(loop, PS_LIMIT_TLS_TIMEOUT);
+        ps_connection_reset(loop, connection);
+        break;
     case PS_DEADLINE_CLOSE:
         PS_COUNT_LIMIT(loop, PS_LIMIT_CLOSE_TIMEOUT);
         if (connection->flags & PS_FLAG_BLOCKED) {

@@ -2,7 +2,7 @@
  *
  * A connection's entry stands at or before the earliest of what it waits for:
  *
- *   `due`, by class    head, body, idle (HTTP); close
+ *   `due`, by class    PROXY header, TLS handshake, head, body, idle (HTTP); close
  *   `ping_due`         WebSockets and streams
  *   outbox progress    + two ping periods, while something waits to be taken
  *
@@ -27,6 +27,7 @@ typedef enum ps_deadline_class {
     PS_DEADLINE_BODY,  /* 408 */
     PS_DEADLINE_IDLE,  /* close without a word */
     PS_DEADLINE_PROXY, /* the same, also where a part has come */
+    PS_DEADLINE_TLS,   /* the same, until its handshake is done */
     PS_DEADLINE_CLOSE, /* the peer had its time: close */
 } ps_deadline_class;
 

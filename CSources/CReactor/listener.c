@@ -17,14 +17,16 @@ enum {
     BACKLOG = 4096,    /* cut to net.core.somaxconn by the kernel */
 };
 
-/* An answer for somebody we have no room for, without reading what was asked. Closing over input that
- * is unread or still to come would replace the answer by RST, so the socket waits among the
- * farewells until a tick or two later; where they are full, the oldest goes early. */
-static void refuse(ps_loop *loop, int fd, ps_limit limit) {
+/* An answer for somebody we have no room for, without reading what was asked; none where it would
+ * take a TLS handshake first. Closing over input that is unread or still to come would replace the
+ * answer by RST, so the socket waits among the farewells until a tick or two later; where they are
+ * full, the oldest goes early. */
+static void refuse(const ps_listener *listener, int fd, ps_limit limit) {
+    ps_loop *loop = listener->loop;
     ps_bytes answer = loop->settings.overload_response;
     PS_COUNT(loop, refused, 1);
     PS_COUNT_LIMIT(loop, limit);
-    if (answer.count == 0) {
+    if (answer.count == 0 || (loop->tls && listener->kind == PS_LISTENER_PUBLIC)) {
         close(fd);
         return;
     }
@@ -58,14 +60,14 @@ static void greet(ps_listener *listener, int fd, const struct sockaddr_storage *
     ps_loop *loop = listener->loop;
     bool is_ops = listener->kind == PS_LISTENER_OPS;
     if (!is_ops && !ps_budget_take(loop->settings.budget)) {
-        refuse(loop, fd, PS_LIMIT_CONNECTIONS);
+        refuse(listener, fd, PS_LIMIT_CONNECTIONS);
         return;
     }
     if (!ps_connection_open(loop, fd, is_ops, peer)) {
         if (!is_ops) {
             ps_budget_give(loop->settings.budget);
         }
-        refuse(loop, fd, PS_LIMIT_DESCRIPTORS);
+        refuse(listener, fd, PS_LIMIT_DESCRIPTORS);
     }
 }
 
@@ -85,7 +87,7 @@ static bool refuse_with_reserve(ps_listener *listener) {
     ps_farewells_close(loop, loop->farewells.count); /* they hold descriptors, too */
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        refuse(loop, fd, PS_LIMIT_DESCRIPTORS);
+        refuse(listener, fd, PS_LIMIT_DESCRIPTORS);
     }
     loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;

@@ -18,6 +18,7 @@
 #include "connection.h"
 #include "listener.h"
 #include "outbox.h"
+#include "tls.h"
 
 static void read_clocks(ps_loop *loop) {
     struct timespec now;
@@ -29,6 +30,7 @@ static void read_clocks(ps_loop *loop) {
 void ps_loop_enter(ps_loop *loop) {
     if (!loop->in_turn) {
         loop->in_turn = true;
+        loop->handshake_ns = 0;
         read_clocks(loop);
     }
 }
@@ -95,6 +97,24 @@ static int start_handles(ps_loop *loop) {
     return error ? error : uv_timer_start(&loop->tick, on_timer, PS_TICK_MS, PS_TICK_MS);
 }
 
+static bool take_tls(ps_loop *loop) {
+    if (!loop->settings.tls) {
+        return true;
+    }
+    ps_tls_retain(loop->settings.tls);
+    loop->tls = loop->settings.tls;
+    loop->tls_pipe = ps_tls_pipe_create();
+    return loop->tls_pipe != NULL;
+}
+
+void ps_loop_use_tls(ps_loop *loop, ps_tls *tls) {
+    PS_ASSERT_THREAD(loop);
+    assert(loop->tls); /* a listener does not change what it speaks */
+    ps_tls_retain(tls);
+    ps_tls_release(loop->tls);
+    loop->tls = tls;
+}
+
 static bool copy_overload_response(ps_loop *loop) {
     ps_bytes *response = &loop->settings.overload_response;
     if (response->count == 0) {
@@ -131,7 +151,9 @@ int ps_loop_create(
     loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     bool copied = ps_proxy_copy_networks(&loop->settings);
     bool ringed = ps_sweeps_init(&loop->sweeps, settings->uses_uring);
-    if (!ringed || !copy_overload_response(loop) || !copied || !loop->read_buffer || start_handles(loop) != 0) {
+    bool secured = take_tls(loop);
+    if (!ringed || !secured || !copy_overload_response(loop) || !copied || !loop->read_buffer
+        || start_handles(loop) != 0) {
         ps_loop_destroy(loop);
         return PS_SYSTEM;
     }
@@ -183,6 +205,10 @@ void ps_loop_destroy(ps_loop *loop) {
     ps_outbox_destroy_spares(loop);
     ps_sweeps_destroy(&loop->sweeps);
     ps_deflate_destroy(loop->codec);
+    ps_tls_pipe_destroy(loop->tls_pipe);
+    if (loop->tls) {
+        ps_tls_release(loop->tls);
+    }
     if (loop->reserve_fd >= 0) {
         close(loop->reserve_fd);
     }

@@ -73,6 +73,10 @@ struct ps_loop {
 
     ps_connection *requester; /* inside on_request: whose */
 
+    ps_tls *tls;                  /* for the next handshake; NULL: no TLS */
+    struct ps_tls_pipe *tls_pipe; /* of all connections */
+    uint64_t handshake_ns;        /* spent on handshakes in this turn */
+
     struct ps_wheel wheel;
     struct ps_sweeps sweeps;
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "fanout.h"
+#include "tls.h"
 
 enum {
     SPARE_COUNT = 64,          /* outboxes kept for the next turn */
@@ -263,8 +264,7 @@ static void consume(ps_outbox *outbox, size_t count) {
     }
 }
 
-/* One write. Returns bytes taken; -1 where the connection is blocked or doomed by it. */
-static ssize_t write_once(
+ssize_t ps_connection_send(
     ps_loop *loop, ps_connection *connection, struct iovec *iov, size_t iov_count) {
     for (;;) {
         ssize_t taken;
@@ -297,6 +297,10 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
     if (connection->state >= PS_STATE_LINGERING || connection->flags & PS_FLAG_BLOCKED) {
         return;
     }
+    bool is_tls = connection->flags & PS_FLAG_TLS;
+    if (is_tls && !ps_tls_flush(loop, connection)) {
+        return;
+    }
     if (connection->kind == PS_KIND_WEBSOCKET) {
         ps_ws_release_pong(loop, connection);
     }
@@ -322,7 +326,9 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
         if (offered == 0) {
             break;
         }
-        ssize_t taken = write_once(loop, connection, iov, iov_count + due_count);
+        ssize_t taken = is_tls
+            ? ps_tls_write(loop, connection, iov, iov_count + due_count)
+            : ps_connection_send(loop, connection, iov, iov_count + due_count);
         if (taken < 0) {
             return;
         }
@@ -336,13 +342,17 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
         if (connection->kind == PS_KIND_STREAM) {
             ps_stream_notice_room(loop, connection);
         }
-        if ((size_t)taken < offered) {
-            if (connection->state < PS_STATE_LINGERING) {
-                ps_connection_block(loop, connection);
-            }
+        if (connection->state >= PS_STATE_LINGERING) {
             return;
         }
-        if (gathered_all && !more) {
+        bool took_all = (size_t)taken == offered;
+        if (!took_all && !is_tls) { /* TLS takes a record at a time, and blocks for itself */
+            ps_connection_block(loop, connection);
+        }
+        if (connection->flags & PS_FLAG_BLOCKED) {
+            return;
+        }
+        if (took_all && gathered_all && !more) {
             break;
         }
     }
@@ -354,7 +364,8 @@ void ps_connection_flush(ps_loop *loop, ps_connection *connection) {
 }
 
 void ps_outbox_flush_dirty(ps_loop *loop) {
-    /* A flush makes nothing dirty: what it leaves behind is blocked. */
+    /* What a flush leaves behind is blocked. It makes nothing dirty, but where TLS cuts a frame of a
+     * topic in two: then the next turn looks here once more, and finds nothing. */
     uint32_t next = loop->dirty.first;
     loop->dirty = (struct ps_slot_list){0};
     while (next != 0) {

@@ -3,6 +3,9 @@
 #ifndef PS_OUTBOX_H
 #define PS_OUTBOX_H
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include "connection.h"
 
 struct ps_frame {
@@ -63,6 +66,10 @@ bool ps_outbox_has_room(ps_loop *loop, ps_connection *connection);
 /* Sends what waits, and with it what the connection is owed by its topics, in as few writes as
  * there are iovecs for. Calls: nothing. */
 void ps_connection_flush(ps_loop *loop, ps_connection *connection);
+
+/* One write to the socket. Returns bytes taken; -1 where the connection is blocked or doomed by it. */
+ssize_t ps_connection_send(
+    ps_loop *loop, ps_connection *connection, struct iovec *iov, size_t iov_count);
 
 /* The kernel takes no more: wait for writability. */
 void ps_connection_block(ps_loop *loop, ps_connection *connection);

@@ -50,16 +50,16 @@ void ps_proxy_expect(ps_loop *loop, ps_connection *connection) {
     }
 }
 
-static void expect_request(ps_loop *loop, ps_connection *connection) {
+static void go_on(ps_loop *loop, ps_connection *connection) {
     connection->flags &= (uint16_t)~PS_FLAG_PROXY;
-    ps_deadline_set(loop, connection, PS_DEADLINE_IDLE, loop->settings.idle_timeout_ms);
+    ps_connection_await_client(loop, connection);
 }
 
 size_t ps_proxy_take(
     ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count) {
     if (loop->settings.proxy_mode == PS_PROXY_OPTIONAL
         && ps_proxy_begins(bytes, count) == PS_MALFORMED) {
-        expect_request(loop, connection);
+        go_on(loop, connection);
         return 0;
     }
     ps_proxy_header header;
@@ -69,7 +69,7 @@ size_t ps_proxy_take(
             memcpy(connection->peer_address, header.address, sizeof header.address);
             connection->peer_port = header.port;
         }
-        expect_request(loop, connection);
+        go_on(loop, connection);
         return header.header_bytes;
     case PS_PARTIAL:
         return 0;

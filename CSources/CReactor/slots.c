@@ -118,7 +118,8 @@ void ps_slot_list_append(
 
 void ps_connection_mark(ps_loop *loop, const ps_connection *connection) {
     /* A blocked connection has an outbox, if only an empty one. */
-    bool busy = connection->outbox || connection->subscription_count > 1;
+    bool busy = connection->outbox || connection->subscription_count > 1
+        || connection->flags & PS_FLAG_TLS;
     uint64_t *word = &loop->slots.busy[connection->slot / 64];
     uint64_t bit = UINT64_C(1) << connection->slot % 64;
     *word = busy ? *word | bit : *word & ~bit;

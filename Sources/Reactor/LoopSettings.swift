@@ -30,6 +30,9 @@ package struct LoopSettings: Sendable {
     package var proxyTimeoutMilliseconds: UInt32 = 3_000
     /// Who may say so.
     package var trustedProxies: [Network] = []
+    /// What public listeners speak TLS with; nil: they do not.
+    package var tls: TLSContext?
+    package var tlsTimeoutMilliseconds: UInt32 = 10_000
     /// A whole HTTP response for whoever comes past the connection limit.
     package var overloadResponse: [UInt8] = []
 
@@ -62,6 +65,8 @@ package struct LoopSettings: Sendable {
                 proxy_timeout_ms: proxyTimeoutMilliseconds,
                 trusted: nil,
                 trusted_count: trusted.count,
+                tls: tls?.handle,
+                tls_timeout_ms: tlsTimeoutMilliseconds,
                 budget: budget.handle,
                 overload_response: ps_bytes(overload))
             return trusted.withUnsafeBufferPointer { trusted in

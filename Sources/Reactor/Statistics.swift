@@ -39,6 +39,10 @@ package struct LoopStatistics: Sendable {
     package var bytesBeforeDeflate: UInt64 { raw.bytes_before_deflate }
     package var bytesAfterDeflate: UInt64 { raw.bytes_after_deflate }
     package var messagesInflated: UInt64 { raw.messages_inflated }
+    package var currentTLSConnections: UInt64 { raw.tls_connections }
+    package var tlsHandshakes: UInt64 { raw.tls_handshakes }
+    package var tlsResumptions: UInt64 { raw.tls_resumptions }
+    package var tlsFailures: UInt64 { raw.tls_failures }
 
     /// From the first subscriber to the last.
     package var sweepDurations: Durations { Durations(raw.sweep_durations) }
@@ -67,8 +71,8 @@ package struct LoopStatistics: Sendable {
     private static let limitNames = [
         "request-line-bytes", "head-bytes", "header-fields", "body-bytes", "message-bytes",
         "message-fragments", "outbox-bytes", "header-timeout", "body-timeout", "idle-timeout",
-        "close-timeout", "proxy-timeout", "ping-period", "not-reading", "connections",
-        "descriptors",
+        "close-timeout", "proxy-timeout", "tls-timeout", "ping-period", "not-reading",
+        "connections", "descriptors",
     ]
 
     fileprivate init(of handle: OpaquePointer) { ps_loop_statistics(handle, &raw) }

@@ -4,7 +4,9 @@ import Testing
 
 extension ReactorTests {
     @Suite struct LimitTests {
-        @Test func `past the budget everybody is answered 503, the ops listener goes on`() throws {
+        /// Over TLS it would take a handshake to answer: see `TLSMisuseTests`.
+        @Test(.enabled(if: !TestTransport.isTLS))
+        func `past the budget everybody is answered 503, the ops listener goes on`() throws {
             let server = try TestServer(connectionLimit: 2)
             defer { server.stop() }
             var first: TestClient? = TestClient(port: server.port)
@@ -37,7 +39,8 @@ extension ReactorTests {
             #expect(one.statistics.read().acceptedConnections == 1)
         }
 
-        @Test func `out of descriptors whoever comes is answered, and then served again`() async {
+        @Test(.enabled(if: !TestTransport.isTLS))
+        func `out of descriptors whoever comes is answered, and then served again`() async {
             // In a process of its own: the limit is the process's, and others want descriptors, too.
             await #expect(processExitsWith: .success) {
                 let server = try TestServer()
@@ -103,7 +106,9 @@ extension ReactorTests {
                 })
         }
 
-        @Test func `an idle subscriber costs at most 300 bytes of memory`() throws {
+        /// Over TLS it costs more: see `TLSTrafficTests`.
+        @Test(.enabled(if: !TestTransport.isTLS))
+        func `an idle subscriber costs at most 300 bytes of memory`() throws {
             let count = 2_048
             let server = try TestServer()
             defer { server.stop() }
@@ -139,7 +144,7 @@ extension ReactorTests {
 }
 
 /// Bytes taken from malloc, by its own account (malloc_info(3), whose header Glibc leaves out).
-private func heapBytesInUse() -> Int {
+func heapBytesInUse() -> Int {
     typealias Info = @convention(c) (Int32, UnsafeMutablePointer<FILE>) -> Int32
     let symbol = dlsym(dlopen(nil, RTLD_NOW), "malloc_info")!
     let info = unsafeBitCast(symbol, to: Info.self)

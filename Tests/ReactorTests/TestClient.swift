@@ -1,8 +1,10 @@
 import Glibc
 
-/// A plain blocking socket to a `TestServer`; a read that takes longer than five seconds ends.
+/// A blocking socket to a `TestServer`, with TLS where that is tested; a read that takes longer than
+/// five seconds ends.
 final class TestClient {
     private(set) var descriptor: Int32
+    private let tls: TLSPeer?
     private var buffer: [UInt8] = []
     private(set) var agreedExtensions: String?
 
@@ -26,17 +28,26 @@ final class TestClient {
         var description: String { "\(opcode):\(text.prefix(40))" }
     }
 
-    init(port: UInt16, receiveBufferBytes: Int32? = nil) {
+    /// - Parameter tls: shakes hands before this returns, if the server lets it.
+    init(
+        port: UInt16, receiveBufferBytes: Int32? = nil, tls: TLSPeer? = TestTransport.makePeer()
+    ) {
+        self.tls = tls
         descriptor = TestClient.socket()
         if var bytes = receiveBufferBytes {
             setsockopt(
                 descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
         }
         TestClient.connect(descriptor, port: port)
+        if let tls { shakeHands(tls) }
     }
 
-    /// Takes over a connected descriptor.
-    init(descriptor: Int32) { self.descriptor = descriptor }
+    /// Takes over a connected descriptor, and shakes hands over it.
+    init(descriptor: Int32, tls: TLSPeer? = TestTransport.makePeer()) {
+        self.descriptor = descriptor
+        self.tls = tls
+        if let tls { shakeHands(tls) }
+    }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
@@ -66,9 +77,9 @@ final class TestClient {
     /// - Parameter fields: of the handshake, `Name: value\r\n` each.
     convenience init(
         webSocket path: String, port: UInt16, fields: String = "", tail: [UInt8] = [],
-        receiveBufferBytes: Int32? = nil
+        receiveBufferBytes: Int32? = nil, tls: TLSPeer? = TestTransport.makePeer()
     ) {
-        self.init(port: port, receiveBufferBytes: receiveBufferBytes)
+        self.init(port: port, receiveBufferBytes: receiveBufferBytes, tls: tls)
         send(
             Array(
                 """
@@ -87,7 +98,10 @@ final class TestClient {
     func send(_ text: String) { send(Array(text.utf8)) }
 
     /// Stops silently where the peer has closed.
-    func send(_ bytes: [UInt8]) {
+    func send(_ bytes: [UInt8]) { sendRaw(tls?.encrypt(bytes) ?? bytes) }
+
+    /// Sends bytes as they are, whatever TLS would make of them.
+    func sendRaw(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -100,7 +114,19 @@ final class TestClient {
         }
     }
 
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    func finishSending() {
+        if let tls { sendRaw(tls.finish()) }
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    private func shakeHands(_ tls: TLSPeer) {
+        while tls.shakeHands() == .more {
+            sendRaw(tls.take())
+            guard let bytes = receive() else { return }
+            tls.give(bytes)
+        }
+        sendRaw(tls.take())  // Finished, or an alert
+    }
 
     /// Closes with RST.
     func reset() {
@@ -115,12 +141,60 @@ final class TestClient {
 
     /// Reads some more. Returns false at the end, or after five seconds.
     private func readMore(flags: Int32 = 0) -> Bool {
+        while true {
+            switch tls?.read() {
+            case .bytes(let bytes):
+                buffer += bytes
+                return true
+            case .end:
+                wasToldTheEnd = true
+                return false
+            case .failed: return false
+            case .more, nil:
+                guard let bytes = receive(flags: flags) else { return false }
+                if let tls {
+                    tls.give(bytes)
+                } else {
+                    buffer += bytes
+                    return true
+                }
+            }
+        }
+    }
+
+    /// Over TLS: the server has said that nothing follows.
+    private(set) var wasToldTheEnd = false
+
+    /// What the socket has; nil at the end, or after five seconds.
+    private func receive(flags: Int32 = 0) -> ArraySlice<UInt8>? {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         let count = uninterrupted { recv(descriptor, &chunk, chunk.count, flags) }
-        if count <= 0 { return false }
-        buffer += chunk[..<count]
-        return true
+        return count <= 0 ? nil : chunk[..<count]
     }
+
+    // MARK: Bytes that a test carries to and from a `TLSPeer`
+
+    /// What comes next, as it is; empty at the end, or after five seconds.
+    func readSome() -> [UInt8] { receive().map { Array($0) } ?? [] }
+
+    /// Reads until `peer` has decrypted something, or to its end.
+    func readText(from peer: TLSPeer, untilItEnds: Bool = false) -> String {
+        var text: [UInt8] = []
+        while true {
+            switch peer.read() {
+            case .bytes(let bytes): text += bytes
+            case .more where !text.isEmpty && !untilItEnds:
+                return String(decoding: text, as: UTF8.self)
+            case .more:
+                let bytes = readSome()
+                if bytes.isEmpty { return String(decoding: text, as: UTF8.self) }
+                peer.give(bytes)
+            case .end, .failed: return String(decoding: text, as: UTF8.self)
+            }
+        }
+    }
+
+    // MARK: More bytes
 
     func readToEnd() -> String {
         while readMore() {}
@@ -140,8 +214,16 @@ final class TestClient {
 
     /// Whether nothing comes for a while.
     func isQuiet(forMilliseconds time: Int32 = 250) -> Bool {
+        // What TLS has for itself, a session ticket, is taken and makes no noise.
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return buffer.isEmpty && uninterrupted { Int(Glibc.poll(&poll, 1, time)) } == 0
+        if tls != nil { _ = readMore(flags: Int32(MSG_DONTWAIT)) }
+        while buffer.isEmpty {
+            if uninterrupted({ Int(Glibc.poll(&poll, 1, time)) }) == 0 { return true }
+            var byte: UInt8 = 0
+            if tls == nil || recv(descriptor, &byte, 1, Int32(MSG_PEEK)) <= 0 { return false }
+            _ = readMore(flags: Int32(MSG_DONTWAIT))
+        }
+        return false
     }
 
     func read(_ count: Int) -> [UInt8]? {

@@ -57,6 +57,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"
                 .utf8)
         settings.usesURing = Self.usesURing
+        settings.tls = TestTransport.context
         adjust(&settings)
         budget = ConnectionBudget(connectionLimit: connectionLimit)
         loop = try Loop(settings: settings, budget: budget, handler: self)

@@ -21,6 +21,8 @@
 
 #include <cwire.h>
 
+#include "tls_context.h"
+
 typedef struct ps_loop ps_loop;
 typedef struct ps_topic ps_topic;
 typedef struct ps_frame ps_frame;
@@ -101,6 +103,9 @@ typedef struct ps_loop_settings {
     uint32_t proxy_timeout_ms;     /* accept to the end of the header: close */
     const ps_network *trusted;     /* who may send it; copied by ps_loop_create */
     size_t trusted_count;
+    ps_tls *tls;                   /* what public listeners speak TLS with; NULL: they do not.
+                                      ps_loop_create takes a reference */
+    uint32_t tls_timeout_ms;       /* accept, or PROXY header, to the end of the handshake: close */
     ps_budget *budget;
     ps_bytes overload_response;    /* a whole response, sent to whoever comes past the budget;
                                       copied by ps_loop_create */
@@ -179,6 +184,12 @@ void ps_loop_stop(ps_loop *loop);
  *
  * Thread: any, until ps_loop_destroy begins. */
 void ps_loop_wake(ps_loop *loop);
+
+/* Handshakes that begin from here on use `tls`; sockets that are open keep what they began with.
+ *
+ * Thread:    loop, or any before ps_loop_run; only where the loop was created with TLS.
+ * Ownership: takes a reference of its own. */
+void ps_loop_use_tls(ps_loop *loop, ps_tls *tls);
 
 /* Closes everything at once, without callbacks. Topics are destroyed and frames released before.
  *
@@ -360,6 +371,7 @@ typedef enum ps_limit {
     PS_LIMIT_IDLE_TIMEOUT,
     PS_LIMIT_CLOSE_TIMEOUT,
     PS_LIMIT_PROXY_TIMEOUT,
+    PS_LIMIT_TLS_TIMEOUT,
     PS_LIMIT_PING_PERIOD, /* silent for two */
     PS_LIMIT_NOT_READING, /* for two ping periods */
     PS_LIMIT_CONNECTIONS, /* of the budget */
@@ -402,6 +414,9 @@ typedef struct ps_statistics {
     uint64_t deflating_connections; /* now: with permessage-deflate */
     uint64_t messages_deflated, bytes_before_deflate, bytes_after_deflate;
     uint64_t messages_inflated;
+    uint64_t tls_connections;  /* now: that have begun a handshake */
+    uint64_t tls_handshakes, tls_resumptions; /* done; of those, with a session ticket */
+    uint64_t tls_failures;     /* handshakes and records that broke TLS, or that it does not allow */
     uint64_t turn_ns_max;      /* longest turn since the start */
     ps_durations turns;
     ps_durations lags;         /* how late on_tick came */
