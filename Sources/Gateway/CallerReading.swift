@@ -39,6 +39,7 @@ extension Gateway {
     func mintVoterToken() -> String { secrets.tokens.mint(.random()) }
 
     func voterCookie(_ token: String) -> String {
-        Credentials.setCookie(token, isSecure: settings.publicURL?.hasPrefix("https:") ?? false)
+        let isSecure = settings.endsTLS || settings.publicURL?.hasPrefix("https:") ?? false
+        return Credentials.setCookie(token, isSecure: isSecure)
     }
 }

@@ -1,4 +1,5 @@
 package import Polls
+package import Reactor
 
 /// The ways out of the front door. `main` joins them to the rooms behind; any loop may call them.
 package struct Doors: Sendable {
@@ -69,5 +70,7 @@ package enum LoopMessage: Sendable {
     case drain(delay: UInt32, spread: UInt32)
     /// The store is there, and with it who can tell voters apart.
     case unlock(Secrets)
+    /// Certificates were read anew: for handshakes from here on.
+    case certificates(TLSContext)
     case stop
 }

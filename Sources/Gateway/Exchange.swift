@@ -60,6 +60,9 @@ struct Exchange {
     /// is to hear of it.
     func fields(_ answer: Answer) -> [UInt8] {
         var fields = answer.allFields(for: permission)
+        if let seconds = gateway.settings.strictTransportSeconds, !isOperations {
+            fields.add("Strict-Transport-Security", "max-age=\(seconds)")  // RFC 6797 §6.1
+        }
         let isTold = !isOperations && gateway.isTold(status: answer.status, code: answer.code)
         // A name that nobody has given and the log does not know leads nowhere.
         guard let id = requestID ?? (isTold ? RequestID() : nil) else { return fields.bytes }

@@ -53,7 +53,9 @@ package final class Gateway {
     package init(loopIndex: Int, settings: GatewaySettings, doors: Doors, shared: Shared) {
         self.loopIndex = UInt32(loopIndex)
         self.settings = settings
-        origins = Origins(allowed: settings.allowedOrigins, publicURL: settings.publicURL)
+        origins = Origins(
+            allowed: settings.allowedOrigins, publicURL: settings.publicURL,
+            endsTLS: settings.endsTLS)
         self.doors = doors
         self.shared = shared
         publicRoutes = Routes.publicAPI.filter { settings.services.contains($0.service) }
@@ -171,6 +173,7 @@ extension Gateway: LoopHandler {
         case .drain(let delay, let spread):
             beginDraining(delayMilliseconds: delay, spreadMilliseconds: spread)
         case .unlock(let secrets): self.secrets = secrets
+        case .certificates(let context): loop.use(context)
         case .stop: loop.stop()
         }
     }

@@ -9,6 +9,10 @@ package struct GatewaySettings: Sendable {
     package var allowedOrigins: [String]?
     /// Absolute links start with it, without a trailing slash; nil: from the Host header.
     package var publicURL: String?
+    /// TLS ends here, on all public listeners.
+    package var endsTLS = false
+    /// Browsers that come over it are told to come so for as long; nil: they are told nothing.
+    package var strictTransportSeconds: Int?
     package var servesEcho = false
     /// What `/ws/global/` tells, and how much of it in a second.
     package var feed = Feed.names

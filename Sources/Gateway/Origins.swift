@@ -5,6 +5,8 @@ struct Origins {
     let allowed: [String]?
     /// Where this gateway is reached, if it was told.
     let publicURL: String?
+    /// TLS ends here: nobody comes to us from `http://`.
+    let endsTLS: Bool
 
     /// What an answer over HTTP tells the browser.
     enum Permission: Equatable {
@@ -38,10 +40,11 @@ struct Origins {
         return isSame(origin, as: host)
     }
 
-    /// Whether `origin` is the host that was asked. Not the scheme: TLS may end in front of us.
+    /// Whether `origin` is the host that was asked. Where TLS does not end here, of either scheme: it
+    /// may end in front of us.
     private func isSame(_ origin: UnsafeRawBufferPointer, as host: UnsafeRawBufferPointer) -> Bool {
         let authority: UnsafeRawBufferPointer
-        if origin.hasPrefix("http://") {
+        if origin.hasPrefix("http://"), !endsTLS {
             authority = origin.removing(prefixCount: 7)
         } else if origin.hasPrefix("https://") {
             authority = origin.removing(prefixCount: 8)

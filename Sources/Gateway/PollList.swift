@@ -80,7 +80,8 @@ extension Gateway {
     func baseURL(for request: borrowing Request) -> String {
         if let publicURL = settings.publicURL { return publicURL }
         if request.host.isEmpty { return "" }
-        return "http://" + String(decoding: request.host, as: UTF8.self)
+        let scheme = settings.endsTLS ? "https://" : "http://"
+        return scheme + String(decoding: request.host, as: UTF8.self)
     }
 }
 

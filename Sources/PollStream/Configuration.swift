@@ -30,6 +30,8 @@ struct Configuration {
     var relay: RelaySettings?
     /// nil: no broker.
     var events: EventSettings?
+    var certificatePaths: [String] = []
+    var certificateKeyPaths: [String] = []
     var loop = LoopSettings()
     var gateway = GatewaySettings()
 
@@ -75,6 +77,11 @@ struct Configuration {
                 problems.append("\(source): \(error.reason)")
             }
         }
+        do {
+            try readCertificates()
+        } catch {
+            problems += error.problems
+        }
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
         gateway.outboxBytes = loop.outboxBytes
@@ -86,6 +93,37 @@ struct Configuration {
         }
         // Only PostgreSQL lets others in.
         if case .postgres = database { gateway.sharesStore = true }
+    }
+}
+
+extension Configuration {
+    private mutating func readCertificates() throws(ConfigurationProblems) {
+        guard certificatePaths.count == certificateKeyPaths.count else {
+            throw ConfigurationProblems(
+                problems: [
+                    """
+                    --tls-certificate: given \(certificatePaths.count) times, and --tls-key \
+                    \(certificateKeyPaths.count) times; give a key for each, in the same order
+                    """
+                ])
+        }
+        gateway.endsTLS = !certificatePaths.isEmpty
+        guard gateway.endsTLS else {
+            guard gateway.strictTransportSeconds == nil else {
+                throw ConfigurationProblems(
+                    problems: ["--hsts: is for TLS that ends here; give --tls-certificate"])
+            }
+            return
+        }
+        do {
+            loop.tls = try TLSContext(
+                zip(certificatePaths, certificateKeyPaths).map {
+                    CertificateFiles(certificatePath: $0, keyPath: $1)
+                })
+        } catch {
+            throw ConfigurationProblems(
+                problems: error.descriptions.map { "--tls-certificate: \($0)" })
+        }
     }
 }
 

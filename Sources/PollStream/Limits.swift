@@ -38,6 +38,7 @@ struct Limit: Sendable {
         duration("idle-timeout", "60s", "close", \.loop.idleTimeoutMilliseconds),
         duration("close-timeout", "2s", "close", \.loop.closeTimeoutMilliseconds),
         duration("proxy-timeout", "3s", "close", \.loop.proxyTimeoutMilliseconds),
+        duration("tls-timeout", "10s", "close", \.loop.tlsTimeoutMilliseconds),
         duration("ping-period", "25s", "close after two", \.loop.pingPeriodMilliseconds),
         Limit(name: "connections", standard: "what RLIMIT_NOFILE leaves", past: "503") {
             (configuration, value) throws(BadValue) in

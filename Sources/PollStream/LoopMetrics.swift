@@ -56,6 +56,19 @@ struct LoopMetrics: Sendable {
         text.counter(
             "pollstream_connections_closed_total", "Connections that ended.",
             sum.closedConnections)
+        text.gauge(
+            "pollstream_tls_connections", "Connections that have begun a TLS handshake.",
+            Double(sum.currentTLSConnections))
+        text.counter(
+            "pollstream_tls_handshakes_total", "TLS handshakes that were completed.", by: "kind",
+            [
+                ("full", sum.tlsHandshakes &- sum.tlsResumptions),
+                ("resumed", sum.tlsResumptions),
+            ])
+        text.counter(
+            "pollstream_tls_failures_total",
+            "Connections closed because the peer spoke no TLS, broke it, or offered too little.",
+            sum.tlsFailures)
         text.counter(
             "pollstream_received_bytes_total", "Bytes read from sockets.", sum.bytesReceived)
         text.counter("pollstream_sent_bytes_total", "Bytes written to sockets.", sum.bytesSent)

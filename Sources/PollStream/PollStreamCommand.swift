@@ -78,6 +78,9 @@ struct Check: ParsableCommand {
 
     func run() throws {
         let configuration = try options.configuration()
+        for warning in configuration.loop.tls?.warnings(atUnixSeconds: time(nil)) ?? [] {
+            Host.say("warning: \(warning)")
+        }
         let problems = Server.problems(with: configuration)
         for problem in problems { Host.say(problem) }
         if !problems.isEmpty { throw ExitStatus.configurationError }
@@ -123,6 +126,15 @@ struct ServeOptions: ParsableArguments {
         help: Setting.named("public-url").argumentHelp)
     var publicURL: String?
     @Option(
+        name: .customLong("tls-certificate"), parsing: .unconditionalSingleValue,
+        help: Setting.named("tls-certificate").argumentHelp)
+    var tlsCertificate: [String] = []
+    @Option(
+        name: .customLong("tls-key"), parsing: .unconditionalSingleValue,
+        help: Setting.named("tls-key").argumentHelp)
+    var tlsKey: [String] = []
+    @Option(parsing: .unconditional, help: Setting.named("hsts").argumentHelp) var hsts: String?
+    @Option(
         name: .customLong("proxy-protocol"), parsing: .unconditional,
         help: Setting.named("proxy-protocol").argumentHelp)
     var proxyProtocol: String?
@@ -157,7 +169,7 @@ struct ServeOptions: ParsableArguments {
     var arguments: [String: [String]] {
         var arguments: [String: [String]] = [
             "listen": listen, "allowed-origin": allowedOrigin, "limit": limit,
-            "trusted-proxy": trustedProxy,
+            "trusted-proxy": trustedProxy, "tls-certificate": tlsCertificate, "tls-key": tlsKey,
             "ws-echo": wsEcho ? ["on"] : [],
         ]
         for (name, value) in [
@@ -168,7 +180,7 @@ struct ServeOptions: ParsableArguments {
             "tick": tick, "fan-out": fanOut, "compress-above": compressAbove,
             "feed": feed, "feed-rate": feedRate, "services": services,
             "voter-names": voterNames,
-            "public-url": publicURL,
+            "public-url": publicURL, "hsts": hsts,
             "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,
             "rate-handshakes": rateHandshakes, "log-level": logLevel, "log-format": logFormat,

@@ -27,6 +27,8 @@ final class Server {
     private let readiness: Readiness
     private let budget: ConnectionBudget
     private let loops: [LoopThread]
+    /// nil: no TLS ends here.
+    private let certificates: Certificates?
     private let switchboard = Switchboard()
     private let shutdown = Shutdown()
     private let signals: Signals
@@ -126,6 +128,13 @@ final class Server {
                     index: index, settings: loopSettings, budget: budget, gateway: gateway))
         }
         self.loops = loops
+        certificates = configuration.loop.tls.map { [log] in Certificates($0, log: log) }
+        if let certificates {
+            signals.onReload(
+                Reloadable(name: "TLS certificates") { [switchboard] in
+                    try certificates.reload { switchboard.tellAll(.certificates($0)) }
+                })
+        }
         watchdog = Watchdog(manager, loops: loops.map(\.statistics))
         (served, operations) = try Server.listen(configuration, on: loops)
         switchboard.connect(loops.map(\.inbox))
@@ -145,6 +154,7 @@ final class Server {
                 storage.write, { [relay] text in relay?.write(to: &text) },
                 { [events] text in events?.write(to: &text) },
                 { [retention] text in retention?.write(to: &text) },
+                { [certificates] text in certificates?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
         log.notice(
@@ -155,6 +165,7 @@ final class Server {
                 "database": "\(configuration.database)",
                 "redis": configuration.relay.map { "\($0.target)" } ?? "none",
                 "events": configuration.events.map { "\($0.target)" } ?? "none",
+                "tls": certificates.map { $0.summary } ?? "none",
                 "fan_out": loopSettings.usesURing ? "uring" : "send",
                 "tick_ms": "\(configuration.loop.tickNanoseconds / 1_000_000)",
             ])
@@ -173,7 +184,8 @@ final class Server {
         retention?.start()
         signals.start()
         watchdog.start()
-        for address in served { Host.say("listening on http://\(address)") }
+        let scheme = configuration.gateway.endsTLS ? "https" : "http"
+        for address in served { Host.say("listening on \(scheme)://\(address)") }
         if let operations { Host.say("ops on http://\(operations)") }
         manager.ready(unlocking.isUnlocked ? "serving" : "waiting for the database")
         guard case .drain(let request)? = shutdown.wait(isDraining: false, until: nil) else {

@@ -168,6 +168,27 @@ struct Setting: Sendable {
             configuration.gateway.publicURL = try Value.origin(
                 value.hasSuffix("/") ? String(value.dropLast()) : value)
         },
+        repeatable(
+            "tls-certificate", "FILE", standard: "none: no TLS",
+            "A PEM certificate with its chain. Of several, the first that is for a client's host."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            if isFirst { configuration.certificatePaths = [] }
+            configuration.certificatePaths.append(value)
+        },
+        repeatable(
+            "tls-key", "FILE", standard: "none: no TLS",
+            "The PEM key of each --tls-certificate, in the same order."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            if isFirst { configuration.certificateKeyPaths = [] }
+            configuration.certificateKeyPaths.append(value)
+        },
+        single(
+            "hsts", "DURATION|off", standard: "off",
+            "How long browsers come over TLS only, once they came (Strict-Transport-Security)."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.strictTransportSeconds =
+                value == "off" ? nil : try Value.longMilliseconds(value) / 1_000
+        },
         single(
             "proxy-protocol", "off|optional|required", standard: "off",
             "Whether a load balancer says who its clients are (PROXY protocol 1 and 2)."

@@ -21,7 +21,8 @@ class EventStream:
             headers=headers,
             stream=True,
             timeout=seconds,
-            proxies={"http": ""},
+            proxies={"http": "", "https": ""},
+            verify=gateway.verify,
         )
         self._lines = self.answer.iter_lines(chunk_size=1)
         self.comments: list[str] = []

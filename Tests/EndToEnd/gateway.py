@@ -34,6 +34,7 @@ LIMITS = {
     "close_timeout": "close-timeout",
     "ping_period": "ping-period",
     "proxy_timeout": "proxy-timeout",
+    "tls_timeout": "tls-timeout",
     "connections": "connections",
     "connections_per_address": "connections-per-address",
     "waiting_ballots": "waiting-ballots",
@@ -98,10 +99,13 @@ class Poll:
 
 class Gateway:
     """`pollstream serve` in a folder of its own. `start` returns once it says where it listens;
-    `up` is set while it does."""
+    `up` is set while it does. With `authority`, a `tls.Authority`, clients speak TLS and believe
+    what it has signed, for the host "localhost"."""
 
-    def __init__(self, folder: Path, *arguments, environment=None, without=(), store=None):
+    def __init__(self, folder: Path, *arguments, environment=None, without=(), store=None,
+                 authority=None):  # fmt: skip
         self.folder = Path(folder)
+        self.authority = authority
         self.store = store or stores.new(self.folder)
         options = {
             "--listen": "127.0.0.1:0",
@@ -141,19 +145,28 @@ class Gateway:
             self.process.kill()
             code = self.process.wait()
             raise AssertionError(f"the gateway did not start (exit {code}):\n{self.log_text()}")
-        host, port = self.url.removeprefix("http://").rsplit(":", 1)
+        scheme, _, address = self.url.partition("://")
+        host, port = address.rsplit(":", 1)
         self.address = (host, int(port))
-        self.websocket_url = f"ws://{host}:{port}"
+        if self.authority is not None:
+            self.url = f"{scheme}://localhost:{port}"
+        self.websocket_url = self.url.replace("http", "ws", 1)
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = self.verify
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.up.set()
         return self
 
+    @property
+    def verify(self) -> str | bool:
+        """What PyPI `requests` takes by this name."""
+        return True if self.authority is None else str(self.authority.certificate)
+
     def _read_log(self, process: subprocess.Popen, ready: threading.Event):
         for line in process.stderr:
             self.log.append(line)
-            if found := re.search(r"listening on (http://[^\s\"]+)", line):
+            if found := re.search(r"listening on (https?://[^\s\"]+)", line):
                 self.url = self.url or found[1]
             if found := re.search(r"ops on (http://[^\s\"]+)", line):
                 self.ops_url = found[1]

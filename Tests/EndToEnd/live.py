@@ -27,6 +27,8 @@ class Viewer:
             headers["X-Forwarded-For"] = forwarded
         if token is not None:
             options["subprotocols"] = ["pollstream.v1", f"bearer.{token}"]
+        if gateway.authority is not None:
+            options.setdefault("ssl", gateway.authority.client_context())
         self.socket = connect(
             gateway.websocket_url + path,
             additional_headers=headers,

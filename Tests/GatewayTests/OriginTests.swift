@@ -5,7 +5,7 @@ import Testing
 struct OriginTests {
     private let good = "https://polls.example.com"
     private var listed: Origins {
-        Origins(allowed: [good, "http://localhost:3000"], publicURL: nil)
+        Origins(allowed: [good, "http://localhost:3000"], publicURL: nil, endsTLS: false)
     }
 
     static let foreign = [
@@ -35,7 +35,7 @@ struct OriginTests {
     }
 
     @Test func `without a list any page may ask, without credentials`() {
-        let open = Origins(allowed: nil, publicURL: nil)
+        let open = Origins(allowed: nil, publicURL: nil, endsTLS: false)
         #expect(permission(open, "https://any.example") == .anyPage)
         #expect(permission(open, nil) == .anyPage)
     }
@@ -61,7 +61,7 @@ struct OriginTests {
     }
 
     @Test func `without a list a handshake comes from the same host or from no page`() {
-        let open = Origins(allowed: nil, publicURL: nil)
+        let open = Origins(allowed: nil, publicURL: nil, endsTLS: false)
         #expect(allowsHandshake(open, "http://gateway:8080"))
         #expect(allowsHandshake(open, "https://GATEWAY:8080"))
         #expect(allowsHandshake(open, nil))
@@ -72,9 +72,17 @@ struct OriginTests {
         #expect(!allowsHandshake(open, "http://", host: ""))
     }
 
+    @Test func `where TLS ends here, the same host is one that is reached over it`() {
+        let secure = Origins(allowed: nil, publicURL: nil, endsTLS: true)
+        #expect(allowsHandshake(secure, "https://gateway:8080"))
+        #expect(allowsHandshake(secure, nil))
+        #expect(!allowsHandshake(secure, "http://gateway:8080"))
+        #expect(!allowsHandshake(secure, "https://gateway"))
+    }
+
     @Test func `the public URL is a page of ours, list or not`() {
         for allowed in [nil, [good]] {
-            let origins = Origins(allowed: allowed, publicURL: "https://vote.example/sub")
+            let origins = Origins(allowed: allowed, publicURL: "https://vote.example/sub", endsTLS: false)
             #expect(allowsHandshake(origins, "https://vote.example"))
             #expect(!allowsHandshake(origins, "https://vote.example/sub"))
         }

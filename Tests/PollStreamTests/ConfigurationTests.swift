@@ -112,6 +112,33 @@ struct ConfigurationTests {
         #expect(Setting.named("drain-delay").variable == "POLLSTREAM_DRAIN_DELAY")
     }
 
+    @Test func `certificates and keys come in pairs, and all that is wrong with them is told`() {
+        func problems(_ arguments: [String: [String]]) -> [String] {
+            do {
+                _ = try Configuration(arguments: arguments, environment: { _ in nil })
+                return []
+            } catch {
+                return error.problems
+            }
+        }
+        #expect(
+            problems(["tls-certificate": ["a.pem", "b.pem"], "tls-key": ["a.key"]]) == [
+                """
+                --tls-certificate: given 2 times, and --tls-key 1 times; give a key for each, in the \
+                same order
+                """
+            ])
+        #expect(
+            problems([
+                "tls-certificate": ["/nowhere/a.pem", "/nowhere/b.pem"],
+                "tls-key": ["/nowhere/a.key", "/nowhere/b.key"], "tick": ["banana"],
+            ]).count == 3)
+        #expect(
+            problems(["hsts": ["1d"]]) == [
+                "--hsts: is for TLS that ends here; give --tls-certificate"
+            ])
+    }
+
     @Test func `the command line knows exactly the settings of the table`() throws {
         let options = try ServeOptions.parse([])
         #expect(Set(options.arguments.keys) == Set(Setting.all.map(\.name)))
