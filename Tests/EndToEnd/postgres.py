@@ -6,13 +6,14 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import psycopg
+
+from ports import free_port
 
 START_SECONDS = 30
 
@@ -22,12 +23,6 @@ def binaries() -> Path:
     if not versions:
         raise FileNotFoundError("no PostgreSQL: apt-get install postgresql")
     return Path(f"/usr/lib/postgresql/{max(versions)}/bin")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def unprivileged(dies: bool = True) -> list[str]:

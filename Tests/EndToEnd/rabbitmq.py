@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pika
 
-from postgres import free_port, unprivileged
+from ports import free_port
+from postgres import unprivileged
 
 START_SECONDS = 120  # it takes 4 s where nothing else runs
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"

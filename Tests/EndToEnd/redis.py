@@ -14,7 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from postgres import free_port, unprivileged
+from ports import free_port
+from postgres import unprivileged
 
 START_SECONDS = 10
 

@@ -15,7 +15,8 @@ import pytest
 import prometheus
 import stores
 from gateway import run_to_end
-from postgres import Server, free_port
+from ports import free_port
+from postgres import Server
 from rabbitmq import EXCHANGE, PASSWORD, Broker, Service
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters

@@ -14,7 +14,8 @@ import yaml
 
 from gateway import REPOSITORY
 from live import Viewer
-from postgres import Server, free_port
+from ports import free_port
+from postgres import Server
 from redis import Redis
 
 ALERTS = REPOSITORY / "deploy/prometheus/alerts.yml"

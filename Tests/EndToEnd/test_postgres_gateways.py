@@ -12,7 +12,8 @@ import pytest
 from answers import refused, rows
 from gateway import run_to_end
 from live import Viewer
-from postgres import Server, free_port, unprivileged
+from ports import free_port
+from postgres import Server, unprivileged
 from test_postgres_faults import vote_at_once, wait_until_ready
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from gateway import REPOSITORY, Poll, limits
-from postgres import free_port, unprivileged
+from ports import free_port
+from postgres import unprivileged
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 

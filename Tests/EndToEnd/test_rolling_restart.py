@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from live import CONNECTION_LOST
-from postgres import Server, free_port, unprivileged
+from ports import free_port
+from postgres import Server, unprivileged
 from redis import Redis
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 

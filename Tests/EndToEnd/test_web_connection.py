@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser import expect_votes
-from test_web_voting import free_port
+from ports import free_port
 
 # In the browser the store makes no difference.
 pytestmark = pytest.mark.sqlite

@@ -1,6 +1,5 @@
 """The audience's screens in a real browser: join, vote, and watch."""
 
-import socket
 
 import pytest
 from playwright.sync_api import expect
@@ -8,6 +7,7 @@ from playwright.sync_api import expect
 from browser import Traffic, choose, expect_votes, option
 from gateway import in_the_future
 from live import check_hides_counts
+from ports import free_port
 
 # In the browser the store makes no difference.
 pytestmark = pytest.mark.sqlite
@@ -198,12 +198,6 @@ def test_a_vote_that_finds_no_gateway_is_kept_and_counted_once(start_gateway, vi
     expect_votes(page, "Yes", 1)
     assert gateway.results(poll)["counts"] == [1, 0]
     assert gateway.audit(poll)["consistent"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_who_votes_is_asked_for_a_name_where_the_poll_wants_one(gateway, visit):

@@ -229,21 +229,23 @@ public final class PrivatePostgres: @unchecked Sendable {
     }
 
     /// One that nobody listens on; it may be taken before it is used, which the caller would notice.
+    /// Below 32768, where Linux takes the ports of outgoing connections from.
     public static func freePort() -> UInt16 {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(listener) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let port = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> UInt16 in
-                guard bind(listener, pointer, length) == 0,
-                    getsockname(listener, pointer, &length) == 0
-                else { fatalError("no free port") }
-                return UnsafeRawPointer(pointer).load(fromByteOffset: 2, as: UInt16.self).bigEndian
+        for _ in 0..<1000 {
+            let port = UInt16.random(in: 15_000..<32_000)
+            address.sin_port = port.bigEndian
+            let bound = withUnsafePointer(to: address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
+            if bound == 0 { return port }
         }
-        return port
+        fatalError("no free port")
     }
 }
