@@ -17,6 +17,7 @@ from live import Viewer
 from ports import free_port
 from postgres import Server
 from redis import Redis
+from tls import Authority
 
 ALERTS = REPOSITORY / "deploy/prometheus/alerts.yml"
 ALERTS_TEST = REPOSITORY / "deploy/prometheus/alerts_test.yml"
@@ -157,10 +158,18 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory, start_module_gateway):
-    """Two gateways that have told each other of votes, and a Prometheus that has seen it."""
+    """Two gateways, the first over TLS, that have told each other of votes, and a Prometheus that
+    has seen it."""
     database, redis = Server(fsync="off"), Redis()
     store = database.create_database()
-    gateways = [start_module_gateway("--redis", redis.url, store=store) for _ in range(2)]
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    certificate = authority.sign("gateway", "localhost", days=90).options
+    gateways = [
+        start_module_gateway(
+            "--redis", redis.url, *certificate, store=store, authority=authority
+        ),
+        start_module_gateway("--redis", redis.url, store=store),
+    ]  # fmt: skip
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), gateways)
     try:
         poll = gateways[0].create_poll()
