@@ -82,7 +82,8 @@ struct OriginTests {
 
     @Test func `the public URL is a page of ours, list or not`() {
         for allowed in [nil, [good]] {
-            let origins = Origins(allowed: allowed, publicURL: "https://vote.example/sub", endsTLS: false)
+            let origins = Origins(
+                allowed: allowed, publicURL: "https://vote.example/sub", endsTLS: false)
             #expect(allowsHandshake(origins, "https://vote.example"))
             #expect(!allowsHandshake(origins, "https://vote.example/sub"))
         }

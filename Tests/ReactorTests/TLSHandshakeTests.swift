@@ -42,7 +42,8 @@ extension ReactorTests {
             #expect(numbers.tlsFailures == 0)
         }
 
-        @Test func `TLS 1.1 is refused, and so is a cipher without forward secrecy or authentication`()
+        @Test
+        func `TLS 1.1 is refused, and so is a cipher without forward secrecy or authentication`()
             throws
         {
             let server = try makeServer()
@@ -132,7 +133,9 @@ extension ReactorTests {
         @Test func `of protocols it takes http 1.1, and from who has others none`() throws {
             let server = try makeServer()
             defer { server.stop() }
-            for protocols in [["http/1.1"], ["h2", "http/1.1"], ["spdy/3", "h3", "http/1.1", "h2"]] {
+            for protocols in [
+                ["http/1.1"], ["h2", "http/1.1"], ["spdy/3", "h3", "http/1.1", "h2"],
+            ] {
                 let peer = makePeer(protocols: protocols)
                 #expect(isServed(peer, by: server))
                 #expect(peer.agreedProtocol == "http/1.1")

@@ -48,7 +48,8 @@ extension ReactorTests {
                 var generator = SeededGenerator(state: 7)
                 for _ in 0..<20 {
                     let client = TestClient(port: server.port, tls: nil)
-                    client.sendRaw((0..<50_000).map { _ in .random(in: 0...255, using: &generator) })
+                    client.sendRaw(
+                        (0..<50_000).map { _ in .random(in: 0...255, using: &generator) })
                     #expect(client.isClosed())
                 }
                 #expect(server.numbers().tlsFailures == 20)
@@ -95,7 +96,9 @@ extension ReactorTests {
             }
         }
 
-        @Test func `who makes us answer and never reads holds a bounded amount, and is closed`() throws {
+        @Test func `who makes us answer and never reads holds a bounded amount, and is closed`()
+            throws
+        {
             try withServer({ $0.socketSendBufferBytes = 4_096 }) { server in
                 let peer = makePeer(.tls13)
                 let client = TestClient(
@@ -146,7 +149,8 @@ extension ReactorTests {
             #expect(first.ask(TestClient.get("/now")).status == 200)
         }
 
-        @Test func `draining ends handshakes that are under way, and idle connections politely`() throws
+        @Test func `draining ends handshakes that are under way, and idle connections politely`()
+            throws
         {
             let server = try TestServer {
                 $0.tls = Self.certificates.context

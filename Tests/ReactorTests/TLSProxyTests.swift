@@ -10,7 +10,9 @@ extension ReactorTests {
             Array("\r\n\r\n\0\r\nQUIT\n".utf8)
             + [0x21, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 1, 0x13, 0x88, 0x01, 0xbb]
 
-        private func makeServer(_ mode: ProxyMode, _ adjust: (inout LoopSettings) -> Void = { _ in })
+        private func makeServer(
+            _ mode: ProxyMode, _ adjust: (inout LoopSettings) -> Void = { _ in }
+        )
             throws -> TestServer
         {
             try TestServer {
@@ -27,7 +29,8 @@ extension ReactorTests {
 
         /// Sends `opening`, then the rest of the handshake, asks, and is answered.
         private func isServed(
-            _ client: TestClient, as peer: TLSPeer, by server: TestServer, openedWith opening: [UInt8],
+            _ client: TestClient, as peer: TLSPeer, by server: TestServer,
+            openedWith opening: [UInt8],
             cutAt cut: Int
         ) -> Bool {
             client.sendRaw(Array(opening[..<cut]))
@@ -78,11 +81,14 @@ extension ReactorTests {
                     == "/now")
         }
 
-        @Test func `where one is required TLS without it is closed, and so is one within TLS`() throws {
+        @Test func `where one is required TLS without it is closed, and so is one within TLS`()
+            throws
+        {
             let server = try makeServer(.required)
             defer { server.stop() }
             #expect(
-                TestClient(port: server.port, tls: makePeer()).ask(TestClient.get("/now")).status == 0)
+                TestClient(port: server.port, tls: makePeer()).ask(TestClient.get("/now")).status
+                    == 0)
             let peer = makePeer()
             _ = peer.shakeHands()
             let client = TestClient(port: server.port, tls: nil)

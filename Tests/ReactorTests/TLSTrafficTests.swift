@@ -74,7 +74,9 @@ extension ReactorTests {
             }
         }
 
-        @Test func `who says that it has finished still gets its answer, and is told the end`() throws {
+        @Test func `who says that it has finished still gets its answer, and is told the end`()
+            throws
+        {
             let server = try makeServer()
             defer { server.stop() }
             let client = TestClient(port: server.port, tls: makePeer())
@@ -155,7 +157,9 @@ extension ReactorTests {
             #expect(viewer.readFrame()?.text == "ok")
         }
 
-        @Test func `a subscriber that stops reading holds a record, and then gets the newest`() throws {
+        @Test func `a subscriber that stops reading holds a record, and then gets the newest`()
+            throws
+        {
             let server = try makeServer { $0.tickNanoseconds = 1_000_000 }
             defer { server.stop() }
             let slow = TestClient(
