@@ -151,7 +151,7 @@ package struct Settlement: Sendable, Equatable {
     }
 }
 
-package enum StoreError: Error, Sendable, Equatable {
+package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Nothing was stored; it may work later.
     case unavailable(reason: String)
     /// Whether it was stored is not known.
@@ -164,6 +164,19 @@ package enum StoreError: Error, Sendable, Equatable {
     case hasBallots
     case endBeforeStart
     case joinCodeTaken
+
+    /// As the log and the command line say it.
+    package var description: String {
+        switch self {
+        case .unavailable(let reason), .unusable(let reason): reason
+        case .commitUnknown(let reason): "nobody knows whether it was stored: \(reason)"
+        case .pollNotFound: "there is no such poll"
+        case .pollClosed: "the poll is closed"
+        case .hasBallots: "the poll has ballots"
+        case .endBeforeStart: "the poll would end before it starts"
+        case .joinCodeTaken: "the join code is taken"
+        }
+    }
 }
 
 /// Secrets that all gateways on one database share: made once, when the schema is created.
