@@ -2,7 +2,7 @@ import PollStreamClient
 import Testing
 
 /// What docs/clients.md shows, to the letter; a test of the documents compares them.
-@Suite struct ExampleTests {
+struct ExampleTests {
     // docs/clients.md
     func watch(_ poll: Int64, at url: String) async throws -> Int64 {
         let client = try PollStreamClient(url: url)
@@ -27,7 +27,8 @@ import Testing
             let client = try PollStreamClient(url: gateway.url)
             let (poll, hostKey) = try await client.create(
                 PollDraft(title: "Tea or coffee?", options: ["Tea", "Coffee"]))
-            async let total = watch(poll.id, at: gateway.url)
+            let url = gateway.url
+            async let total = watch(poll.id, at: url)
             for voter in ["ada", "bob", "eve"] {
                 _ = try await client.vote(poll.id, options: [poll.options[0].id], voter: voter)
             }
