@@ -1,0 +1,209 @@
+"""The documents say what is so: links lead somewhere, what is named exists, commands run."""
+
+import re
+import subprocess
+
+import pytest
+
+from gateway import LIMITS, REPOSITORY, run_to_end
+
+PAGES = sorted(
+    page for pages in ("*.md", "docs/**/*.md", "Benchmarks/*.md") for page in REPOSITORY.glob(pages)
+)
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+def anchors(page) -> set[str]:
+    """As GitHub names the headings of a page."""
+    text = FENCE.sub("", page.read_text())
+    titles = re.findall(r"^#+ +(.*)$", text, re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page):
+    broken = []
+    text = FENCE.sub("", page.read_text())
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = (page.parent / path).resolve() if path else page
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            broken.append(target)
+    assert not broken
+
+
+def test_each_page_is_in_the_index():
+    index = (REPOSITORY / "docs" / "README.md").read_text()
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+def commands(page, name) -> list[str]:
+    """The commands in the boxes of a page that run `name`, without their comments."""
+    boxes = "\n".join(FENCE.findall(page.read_text())).replace("\\\n", " ")
+    found = re.findall(rf"(?:^|[ /]){name} ([^\n]*)", boxes, re.MULTILINE)
+    return [re.sub(r"\s# .*", "", command) for command in found]
+
+
+def options(*command) -> set[str]:
+    return set(re.findall(r"^ +(--[a-z-]+)", run_to_end(*command, "--help").stdout, re.MULTILINE))
+
+
+# What the pages say of docker, pg_dump, certbot, deploy/run and the bare limits.
+OPTIONS_OF_OTHERS = {
+    "--build", "--profile", "--schema", "--deploy-hook", "--build-only", "--uring",
+}  # fmt: skip
+
+
+def test_options_that_are_named_exist():
+    known = {name: options(name) for name in ("serve", "check", "migrate")}
+    bench = "".join(path.read_text() for path in REPOSITORY.glob("Benchmarks/Sources/**/*.swift"))
+    declared = re.findall(r"@(?:Option|Flag)\b.*?\bvar (\w+)", bench, re.DOTALL)
+    declared += re.findall(r'customLong\("([a-z-]+)"\)', bench)
+    of_bench = {"--" + re.sub("[A-Z]", lambda c: f"-{c[0].lower()}", name) for name in declared}
+    everything = set.union(*known.values()) | of_bench | OPTIONS_OF_OTHERS | {"--help", "--version"}
+    unknown = []
+    for page in PAGES:
+        for subcommand, names in known.items():
+            for command in commands(page, f"pollstream {subcommand}"):
+                said = set(re.findall(r"(?<!\S)--[a-z-]+", command))
+                unknown += [(page.name, name) for name in said - names]
+        # Between backticks, at the beginning or after a space.
+        for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text())):
+            said = set(re.findall(r"(?<!\S)--[a-z][a-z-]*", code))
+            unknown += [(page.name, name) for name in said - everything]
+    assert not unknown
+
+
+def test_limits_that_are_named_exist():
+    text = "".join(page.read_text() for page in PAGES)
+    assert set(re.findall(r"--limit ([a-z-]+)", text)) <= set(LIMITS.values())
+
+
+def test_variables_that_are_named_exist():
+    text = "".join(page.read_text() for page in PAGES)
+    named = {name.lower().replace("_", "-") for name in re.findall(r"\bPOLLSTREAM_([A-Z_]+)", text)}
+    assert {f"--{name}" for name in named - {"binary"}} <= options("serve")
+
+
+def sources() -> str:
+    """All of our Swift; texts that are joined from pieces are whole."""
+    files = sorted((REPOSITORY / "Sources").rglob("*.swift"))
+    return re.sub(r'"\s*\+ "', "", "".join(path.read_text() for path in files))
+
+
+def first_column(page, heading) -> list[str]:
+    """What stands in backticks in the first column of the tables below a heading."""
+    section = re.search(rf"^## {heading}\n(.*?)^## ", page.read_text(), re.DOTALL | re.MULTILINE)[1]
+    columns = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    return re.findall(r"`([^`]+)`", " ".join(columns))
+
+
+TROUBLESHOOTING = REPOSITORY / "docs" / "troubleshooting.md"
+
+
+def test_metrics_that_are_named_exist():
+    text = "".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"`(pollstream_\w+)\*?[`{]", text)) - {"pollstream_voter"}
+    assert len(named) > 10
+    code = sources()
+    assert {name for name in named if f'"{name}' not in code} == set()
+
+
+def test_lines_of_the_log_that_are_named_are_written():
+    named = first_column(TROUBLESHOOTING, "The log")
+    assert len(named) > 15
+    code = sources()
+    subjects = re.findall(r'(?:Health\(of:|subject: String =) "([^"]+)"', code)
+    lines = {f"{subject} {change}" for subject in subjects for change in ("lost", "recovered")}
+    assert {name for name in named if name not in lines and f'"{name}' not in code} == set()
+
+
+def test_texts_of_errors_that_are_named_are_said():
+    named = first_column(TROUBLESHOOTING, "It does not start")
+    assert len(named) > 8
+    code = sources()
+    # What differs from time to time is left out with three dots.
+    pieces = {piece.strip().removeprefix("cannot ") for text in named for piece in text.split("…")}
+    assert {piece for piece in pieces if piece not in code} == set()
+
+
+def test_codes_of_errors_that_are_named_are_answered():
+    answered = set(re.findall(r'APIError\(\s*\d+, "(\w+)"', sources()))
+    text = (REPOSITORY / "docs" / "protocol.md").read_text()
+    rows = re.search(r"^## Errors\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)[1]
+    columns = re.findall(r"^\|[^|]*\|([^|]*)", rows, re.MULTILINE)
+    named = set(re.findall(r"`([a-z_]{3,})`", " ".join(columns)))
+    assert len(named) > 15
+    assert named - {"field"} <= answered
+
+
+def test_files_that_are_named_exist():
+    pages = [page for page in PAGES if page.parent.name != "decisions"]
+    text = "".join(FENCE.sub("", page.read_text()) for page in pages)
+    named = re.findall(r"`((?:deploy|docs|Sources|CSources|Tests|Benchmarks)/[\w./-]+)`", text)
+    assert {name for name in named if not (REPOSITORY / name).exists()} == set()
+
+
+def test_the_commands_of_the_quick_start_run(gateway):
+    text = (REPOSITORY / "docs" / "quick-start.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 4
+    said, key = [], "psh_…"
+    for block in blocks:
+        commands = block.replace("http://127.0.0.1:8080", gateway.url).replace("psh_…", key)
+        done = subprocess.run(
+            ["bash", "-euc", commands.replace("curl -s", "curl -sS --fail-with-body")],
+            capture_output=True, text=True, timeout=50,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
+        said.append(done.stdout)
+        key = re.search(r'"host_key":"(psh_[^"]+)', said[0])[1]
+    assert '"status":"counted"' in said[1]
+    assert "Coffee,1" in said[2]
+    assert "ada,2," in said[3] and '"consistent":true' in said[3]
+
+
+def test_the_arithmetic_of_the_capacity_page_holds():
+    done = subprocess.run(
+        [REPOSITORY / "docs" / "capacity" / "million.py", "--check"],
+        capture_output=True, text=True, timeout=50,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_delivery_of_redis_can_be_measured_as_the_capacity_page_says():
+    done = subprocess.run(
+        [REPOSITORY / "docs" / "capacity" / "redis_fanout.py", "10", "200"],
+        capture_output=True, text=True, timeout=50,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"10 subscribers, 200 messages .* a delivery\n", done.stdout)
+
+
+CLIENTS = REPOSITORY / "docs" / "clients.md"
+
+
+def test_the_example_in_swift_is_the_one_that_is_compiled_and_run():
+    shown = re.search(r"^```swift\n(.*?)^```", CLIENTS.read_text(), re.DOTALL | re.MULTILINE)[1]
+    source = REPOSITORY / "Tests" / "PollStreamClientTests" / "ExampleTests.swift"
+    lines = source.read_text().splitlines()
+    begin, end = lines.index("    // docs/clients.md"), lines.index("    // end")
+    assert [line.removeprefix("    ") for line in lines[begin + 1 : end]] == shown.splitlines()
+
+
+def test_everything_of_the_javascript_client_is_documented():
+    types = (REPOSITORY / "Sources" / "Page" / "client" / "pollstream.d.ts").read_text()
+    page = CLIENTS.read_text()
+    members = set()
+    for name in ("ClientOptions", "Handlers", "Polls", "PollStream"):
+        body = re.search(rf"(?:class|interface) {name} \{{\n(.*?)\n\}}", types, re.DOTALL)[1]
+        members |= set(re.findall(r"^  (?:readonly )?(\w+)\??[(:]", body, re.MULTILINE))
+    members.discard("constructor")
+    status = re.search(r"status: (\"idle\".*);", types)[1]
+    members |= set(re.findall(r'"(\w+)"', status))
+    assert len(members) > 30
+    assert {name for name in members if not re.search(rf"`[^`\n]*\b{name}\b", page)} == set()
