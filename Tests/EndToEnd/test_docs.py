@@ -175,13 +175,16 @@ def test_the_arithmetic_of_the_capacity_page_holds():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_delivery_of_redis_can_be_measured_as_the_capacity_page_says():
+@pytest.mark.parametrize("together", [1, 10])
+def test_a_delivery_of_redis_can_be_measured_as_the_capacity_page_says(together):
     done = subprocess.run(
-        [REPOSITORY / "docs" / "capacity" / "redis_fanout.py", "10", "200"],
+        [REPOSITORY / "docs" / "capacity" / "redis_fanout.py", "10", "200", str(together)],
         capture_output=True, text=True, timeout=50,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"10 subscribers, 200 messages .* a delivery\n", done.stdout)
+    assert re.fullmatch(
+        rf"10 subscribers, 200 messages .* {together} together: .* a delivery\n", done.stdout
+    )
 
 
 CLIENTS = REPOSITORY / "docs" / "clients.md"

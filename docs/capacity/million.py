@@ -31,8 +31,8 @@ class Measured:
     # `votes --rate 1000`, PostgreSQL: a lone ballot's answer, of which the commit is the most. A
     # poll's row is locked for its commit: this bounds its commits through all gateways.
     commit: float = 450 * MICROSECOND
-    # docs/capacity/redis_fanout.py: messages that come one by one, and many at once.
-    redis_alone: float = 10 * MICROSECOND
+    # docs/capacity/redis_fanout.py: messages that come one by one, and ten together.
+    redis_alone: float = 7 * MICROSECOND
     redis_together: float = 1 * MICROSECOND
 
 
@@ -108,7 +108,7 @@ def rows_of_redis(plan: Plan) -> list[tuple[str, str]]:
         ("bytes of one", f"{size}"),
         ("out of the node that has the poll", f"{deliveries * size * 8 / 1e6:,.0f} Mbit/s"),
         ("its CPU, one by one", f"{deliveries * MEASURED.redis_alone:.1f} cores"),
-        ("its CPU, many in a write", f"{deliveries * MEASURED.redis_together:.1f} cores"),
+        ("its CPU, ten in a write", f"{deliveries * MEASURED.redis_together:.1f} cores"),
         ("numbers of viewers, a second at most", f"{plan.gateways * plan.gateways:,}"),
         ("questions to the database a second", f"{plan.gateways * plan.loops:,}"),
         ("connections to the database", f"{plan.gateways * 4:,}"),

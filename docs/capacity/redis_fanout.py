@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What a Redis server's one thread pays to hand one tally to one gateway.
 
-    docs/capacity/redis_fanout.py [SUBSCRIBERS] [MESSAGES]
+    docs/capacity/redis_fanout.py [SUBSCRIBERS] [MESSAGES] [TOGETHER]
 
 Starts a private redis-server, subscribes so many connections to one channel, publishes messages as
-long as a tally's, and divides the server's CPU by the deliveries. Every delivery must arrive.
+long as a tally's, one by one or so many together, and divides the server's CPU by the deliveries.
+Every delivery must arrive.
 """
 
 import pathlib
@@ -50,7 +51,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def measure(subscribers: int, messages: int) -> float:
+def measure(subscribers: int, messages: int, together: int) -> float:
     """Microseconds of the server's CPU for one delivery, over TCP."""
     with tempfile.TemporaryDirectory() as folder:
         path, port = pathlib.Path(folder) / "redis.sock", free_port()
@@ -76,10 +77,11 @@ def measure(subscribers: int, messages: int) -> float:
             began = cpu_seconds(server.pid)
             buffer, sent, answered = memoryview(bytearray(1 << 20)), 0, 0
             while due > 0:
-                # One at a time, as tallies come: messages that come together share a write.
+                # What is published together shares a write to each subscriber.
                 if sent < messages and sent == answered and due <= owed(messages - sent):
-                    publisher.sendall(command(b"PUBLISH", CHANNEL, MESSAGE))
-                    sent += 1
+                    count = min(together, messages - sent)
+                    publisher.sendall(command(b"PUBLISH", CHANNEL, MESSAGE) * count)
+                    sent += count
                 else:
                     while answered < sent:
                         answered += publisher.recv(65536).count(b"\n")
@@ -93,7 +95,7 @@ def measure(subscribers: int, messages: int) -> float:
 
 if __name__ == "__main__":
     given = [int(word) for word in sys.argv[1:]]
-    subscribers, messages = given + [100, 5_000][len(given):]
-    cost = measure(subscribers, messages)
-    print(f"{subscribers} subscribers, {messages} messages of {len(MESSAGE)} bytes: "
-          f"{cost:.2f} µs of the server's CPU a delivery")
+    subscribers, messages, together = given + [100, 5_000, 1][len(given):]
+    cost = measure(subscribers, messages, together)
+    print(f"{subscribers} subscribers, {messages} messages of {len(MESSAGE)} bytes, "
+          f"{together} together: {cost:.2f} µs of the server's CPU a delivery")
