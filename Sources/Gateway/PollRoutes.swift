@@ -1,3 +1,4 @@
+import Identity
 import JSON
 import Polls
 import Reactor
@@ -58,8 +59,7 @@ extension Gateway {
         guard case .adminKey(let hash)? = try caller(of: request).bearer else {
             throw .unauthorized
         }
-        // Hashes of 256 random bits: where they differ tells nobody anything.
-        guard hash == expected else { throw .forbidden }
+        guard AdminKey.isSame(hash, expected) else { throw .forbidden }
     }
 }
 

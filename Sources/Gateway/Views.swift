@@ -19,8 +19,7 @@ extension Gateway {
 
     func isHost(_ hostKeyHash: [UInt8]?, of board: Board) -> Bool {
         guard let hostKeyHash else { return false }
-        // Hashes of 256 random bits: where they differ tells nobody anything about the key.
-        return hostKeyHash == board.record.hostKeyHash
+        return HostKey.isSame(hostKeyHash, board.record.hostKeyHash)
     }
 
     func ballotKey(_ identity: VoterIdentity, _ poll: PollID) -> BallotKey {

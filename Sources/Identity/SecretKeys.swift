@@ -10,6 +10,9 @@ package enum HostKey {
     /// SHA-256 of the key as presented, with its prefix. A hash without salt or rounds is enough
     /// for 256 random bits.
     package static func hash(of key: UnsafeRawBufferPointer) -> [UInt8] { SecretKey.hash(of: key) }
+
+    /// Whether both are hashes of one key, in a time that does not tell where they differ.
+    package static func isSame(_ a: [UInt8], _ b: [UInt8]) -> Bool { SecretKey.isSame(a, b) }
 }
 
 /// What the operator holds: `psa_…`, given to the gateway at its start.
@@ -18,10 +21,17 @@ package enum AdminKey {
 
     /// SHA-256 of the key as presented, with its prefix.
     package static func hash(of key: UnsafeRawBufferPointer) -> [UInt8] { SecretKey.hash(of: key) }
+
+    /// Whether both are hashes of one key, in a time that does not tell where they differ.
+    package static func isSame(_ a: [UInt8], _ b: [UInt8]) -> Bool { SecretKey.isSame(a, b) }
 }
 
 private enum SecretKey {
     static func randomText() -> String { Base64URL.encode(Random.bytes(32)) }
+
+    static func isSame(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        a.withUnsafeBytes { a in b.withUnsafeBytes { b in isEqualInConstantTime(a, b) } }
+    }
 
     static func hash(of key: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32) { hash, count in
