@@ -72,7 +72,7 @@ let package = Package(
         room("JSON", ["CWire"]),
         room("Threads"),
         room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
-        room("Identity", ["Polls", "CLibcrypto"]),
+        room("Identity", ["Polls", "Threads", "CLibcrypto"]),
         room("Reactor", ["CReactor", "CWire", "Threads"]),
         room("Store", ["Polls", "CLibpq", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),

@@ -1,3 +1,5 @@
+import Threads
+
 /// The gateway's own voter credential: 16 random bytes and a MAC, as `psv_…` in a cookie or as a
 /// bearer token.
 package enum VoterToken {
@@ -20,20 +22,31 @@ package enum VoterToken {
 }
 
 /// Makes and checks voter tokens. Any thread.
-package final class VoterTokenSigner: Sendable {
+package final class VoterTokenSigner: @unchecked Sendable {
     private static let codeByteCount = 16
     private static let idByteCount = 16
 
-    private let code: MessageCode
-    private let previousCode: MessageCode?
+    // Guarded by `monitor`: replaced while loops sign and verify. Never empty.
+    private let monitor = Monitor()
+    private var codes: [MessageCode]
 
-    /// - Parameters:
-    ///   - key: at least 16 bytes; signs.
-    ///   - previousKey: tokens it signed stay valid while a key is being replaced.
-    package init(key: [UInt8], previousKey: [UInt8]? = nil) {
-        code = MessageCode(key: key)
-        previousCode = previousKey.map(MessageCode.init)
+    /// - Parameter keys: at least one, of at least 16 bytes each; the first signs, and what any of
+    ///   them signed is valid.
+    package init(keys: [[UInt8]]) {
+        precondition(!keys.isEmpty, "nothing to sign with")
+        codes = keys.map(MessageCode.init)
     }
+
+    package convenience init(key: [UInt8]) { self.init(keys: [key]) }
+
+    /// Tokens of keys that are not among these are refused from here on.
+    package func replaceKeys(_ keys: [[UInt8]]) {
+        precondition(!keys.isEmpty, "nothing to sign with")
+        let codes = keys.map(MessageCode.init)
+        monitor.withLock { self.codes = codes }
+    }
+
+    private var currentCodes: [MessageCode] { monitor.withLock { codes } }
 
     /// `psv_` and base64url of the id followed by the first 16 bytes of its code: 47 characters.
     package func mint(_ id: VoterToken.ID) -> String {
@@ -41,7 +54,7 @@ package final class VoterTokenSigner: Sendable {
         bytes.reserveCapacity(Self.idByteCount + Self.codeByteCount)
         withUnsafeBytes(of: (id.high.bigEndian, id.low.bigEndian)) { idBytes in
             bytes.append(contentsOf: idBytes)
-            code.withCode(of: CodeLabel.voterToken, idBytes) {
+            currentCodes[0].withCode(of: CodeLabel.voterToken, idBytes) {
                 bytes.append(contentsOf: $0.prefix(Self.codeByteCount))
             }
         }
@@ -59,8 +72,9 @@ package final class VoterTokenSigner: Sendable {
         return bytes.withUnsafeBytes { bytes in
             let id = UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.idByteCount))
             let presented = UnsafeRawBufferPointer(rebasing: bytes.suffix(Self.codeByteCount))
-            guard isCode(presented, of: id, by: code) || isCode(presented, of: id, by: previousCode)
-            else { return nil }
+            guard currentCodes.contains(where: { isCode(presented, of: id, by: $0) }) else {
+                return nil
+            }
             return VoterToken.ID(
                 high: UInt64(bigEndian: id.loadUnaligned(as: UInt64.self)),
                 low: UInt64(bigEndian: id.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
@@ -68,10 +82,9 @@ package final class VoterTokenSigner: Sendable {
     }
 
     private func isCode(
-        _ presented: UnsafeRawBufferPointer, of id: UnsafeRawBufferPointer, by code: MessageCode?
+        _ presented: UnsafeRawBufferPointer, of id: UnsafeRawBufferPointer, by code: MessageCode
     ) -> Bool {
-        guard let code else { return false }
-        return code.withCode(of: CodeLabel.voterToken, id) {
+        code.withCode(of: CodeLabel.voterToken, id) {
             isEqualInConstantTime(
                 presented, UnsafeRawBufferPointer(rebasing: $0.prefix(Self.codeByteCount)))
         }

@@ -39,8 +39,12 @@ struct VoterTokenTests {
     @Test func `the previous key's tokens stay valid until it is dropped`() {
         let token = signer.mint(id)
         let newKey: [UInt8] = Array(32..<64)
-        #expect(VoterTokenSigner(key: newKey, previousKey: Array(0..<32)).verify(token) == id)
-        #expect(VoterTokenSigner(key: newKey).verify(token) == nil)
+        let rotating = VoterTokenSigner(keys: [newKey, Array(0..<32)])
+        #expect(rotating.verify(token) == id)
+        #expect(VoterTokenSigner(key: newKey).verify(rotating.mint(id)) == id)
+        rotating.replaceKeys([newKey])
+        #expect(rotating.verify(token) == nil)
+        #expect(rotating.verify(rotating.mint(id)) == id)
     }
 
     @Test func `a code of the voter's key is no token`() {
