@@ -72,7 +72,7 @@ let package = Package(
         room("JSON", ["CWire"]),
         room("Threads"),
         room("Telemetry", ["Threads", .product(name: "Logging", package: "swift-log")]),
-        room("Identity", ["Polls", "Threads", "CLibcrypto"]),
+        room("Identity", ["Polls", "JSON", "Threads", "CLibcrypto"]),
         room("Reactor", ["CReactor", "CWire", "Threads"]),
         room("Store", ["Polls", "CLibpq", "CSQLite", "Threads"]),
         room("Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
@@ -122,7 +122,7 @@ let package = Package(
         tests(of: "JSON"),
         tests(of: "Ledger", ["Polls", "Store", "Telemetry", "Threads"]),
         tests(of: "Catalogue", ["Polls", "Store", "Telemetry", "Threads"]),
-        tests(of: "Identity", ["Polls"]),
+        tests(of: "Identity", ["Polls", "CLibcrypto"]),
         tests(of: "Events", ["Addresses", "Polls", "JSON"]),
         tests(
             of: "Relay",

@@ -1,4 +1,5 @@
-/// Base64 with the URL alphabet and no padding (RFC 4648 §5), for tokens of a fixed length.
+/// Base64 with the URL alphabet and no padding (RFC 4648 §5). One value has one spelling, so a token
+/// that was altered anywhere is refused.
 package enum Base64URL {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
@@ -22,12 +23,17 @@ package enum Base64URL {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// - Returns: nil unless `text` is exactly what `encode` makes of `byteCount` bytes. One value
-    ///   has one spelling, so a token that was altered anywhere is refused.
+    /// - Returns: nil unless `text` is exactly what `encode` makes of `byteCount` bytes.
     package static func decode(_ text: UnsafeRawBufferPointer, byteCount: Int) -> [UInt8]? {
-        guard text.count == (byteCount * 4 + 2) / 3 else { return nil }
+        text.count == (byteCount * 4 + 2) / 3 ? decode(text) : nil
+    }
+
+    /// - Returns: nil unless `text` is exactly what `encode` makes of some bytes.
+    static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+        // A last group of one character holds less than a byte.
+        guard text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
+        bytes.reserveCapacity(text.count * 3 / 4)
         var pending: UInt32 = 0
         var pendingBits = 0
         for character in text {

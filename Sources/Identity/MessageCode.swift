@@ -38,13 +38,28 @@ final class MessageCode: @unchecked Sendable {
     func withCode<R>(
         of label: UInt8, _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R
     ) -> R {
+        withCode(of: Optional(label), bytes, body)
+    }
+
+    /// Calls `body` with the 32-byte code of `bytes` alone: what others define (RFC 7518 §3.2), whose
+    /// key must therefore be of no other use.
+    func withUnlabelledCode<R>(
+        of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R
+    ) -> R {
+        withCode(of: nil, bytes, body)
+    }
+
+    private func withCode<R>(
+        of label: UInt8?, _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R
+    ) -> R {
         guard let context = EVP_MAC_CTX_dup(keyed) else { fatalError("out of memory") }
         defer { EVP_MAC_CTX_free(context) }
-        var label = label
+        let labelCount = label == nil ? 0 : 1
+        var label = label ?? 0
         return withUnsafeTemporaryAllocation(byteCount: Self.byteCount, alignment: 8) { code in
             var count = 0
             let isDone =
-                EVP_MAC_update(context, &label, 1) == 1
+                EVP_MAC_update(context, &label, labelCount) == 1
                 && EVP_MAC_update(
                     context, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
                     == 1
