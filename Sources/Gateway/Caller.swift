@@ -13,8 +13,11 @@ struct Caller {
 
     /// The identity of a valid token; a bearer token is meant, a cookie is merely there.
     var identity: VoterIdentity? {
-        if case .voter(let id)? = bearer { return .token(id) }
-        return cookieVoter.map { .token($0) }
+        bearer?.identity ?? cookieVoter.map { .token($0) }
+    }
+
+    var subject: JWTSubject? {
+        if case .subject(let subject)? = bearer { subject } else { nil }
     }
 
     var hostKeyHash: [UInt8]? {
@@ -22,7 +25,8 @@ struct Caller {
     }
 
     var viewer: Viewer {
-        Viewer(identity: identity, subjectLabel: nil, presentedHostKeyHash: hostKeyHash)
+        Viewer(
+            identity: identity, expiresAt: subject?.expiresAt, presentedHostKeyHash: hostKeyHash)
     }
 }
 
@@ -32,18 +36,37 @@ enum Bearer: Equatable {
     case hostKey(hash: [UInt8])
     case adminKey(hash: [UInt8])
     case voter(VoterToken.ID)
+    /// Of a valid JWT.
+    case subject(JWTSubject)
 
-    /// - Throws: `unauthorized` for a forged voter token, and for any other token: without a key for
-    ///   JWTs nobody can check one.
-    init(token: UnsafeRawBufferPointer, tokens: VoterTokenSigner) throws(APIError) {
+    /// - Parameters:
+    ///   - jwt: nil: nobody can check a JWT.
+    ///   - unixSeconds: now.
+    /// - Throws: `unauthorized` for a token that is forged, expired, or that nobody can check.
+    init(
+        token: UnsafeRawBufferPointer, tokens: VoterTokenSigner, jwt: JWTVerifier?,
+        at unixSeconds: Int64
+    ) throws(APIError) {
         if token.starts(with: HostKey.prefix.utf8) {
             self = .hostKey(hash: HostKey.hash(of: token))
         } else if token.starts(with: AdminKey.prefix.utf8) {
             self = .adminKey(hash: AdminKey.hash(of: token))
-        } else if let id = tokens.verify(token) {
+        } else if token.starts(with: VoterToken.prefix.utf8) {
+            guard let id = tokens.verify(token) else { throw .unauthorized }
             self = .voter(id)
         } else {
-            throw .unauthorized
+            guard let subject = try? jwt?.verify(token, at: unixSeconds) else {
+                throw .unauthorized
+            }
+            self = .subject(subject)
+        }
+    }
+
+    var identity: VoterIdentity? {
+        switch self {
+        case .voter(let id): .token(id)
+        case .subject(let subject): .subject(subject.name)
+        case .hostKey, .adminKey: nil
         }
     }
 }

@@ -10,7 +10,7 @@ extension Gateway {
         if let authorization = request.field("authorization"),
             let token = Credentials.bearerToken(authorization)
         {
-            bearer = try Bearer(token: token, tokens: secrets.tokens)
+            bearer = try readBearer(token, of: request)
         }
         return Caller(bearer: bearer, cookieVoter: cookieVoter(of: request))
     }
@@ -23,8 +23,15 @@ extension Gateway {
             return caller
         }
         return Caller(
-            bearer: try Bearer(token: token, tokens: secrets.tokens),
-            cookieVoter: caller.cookieVoter)
+            bearer: try readBearer(token, of: request), cookieVoter: caller.cookieVoter)
+    }
+
+    private func readBearer(_ token: UnsafeRawBufferPointer, of request: borrowing Request)
+        throws(APIError) -> Bearer
+    {
+        try Bearer(
+            token: token, tokens: secrets.tokens, jwt: shared.jwt,
+            at: request.receivedUnixMilliseconds / 1_000)
     }
 
     func cookieVoter(of request: borrowing Request) -> VoterToken.ID? {

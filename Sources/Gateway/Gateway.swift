@@ -95,11 +95,11 @@ package final class Gateway {
 
     /// Hands an admitted ballot to the ledger; its ticket is made here.
     /// - Returns: false where the queue is full, and then nobody is answered.
-    func enqueue(_ ballot: Ballot, _ waiter: WaitingTable.Waiter) -> Bool {
+    func enqueue(_ ballot: Ballot, of vote: Vote, _ waiter: WaitingTable.Waiter) -> Bool {
         let number = waiting.insert(waiter)
         var ballot = ballot
         ballot.ticket = Ticket(loop: loopIndex, number: number)
-        if wantsNote(of: ballot) { note(ballot, number) }
+        if wantsNote(of: ballot) { note(ballot, named: vote.name, number) }
         if doors.enqueue(ballot) { return true }
         dropNote(number)
         _ = waiting.remove(number)

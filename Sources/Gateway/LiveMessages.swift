@@ -84,14 +84,14 @@ extension Gateway {
         for element in elements { optionIDs.append(try element.int64) }
         let name = try voterName(root)
         guard let pollID = PollID(pollNumber) else { throw LiveError(error: .pollNotFound) }
-        let (voter, label) = try voter(of: connection, name: name)
+        let voter = try voter(of: connection, name: name, at: message.receivedUnixMilliseconds)
         try expectRoomForAnswer(connection)
         guard allowsVote(identity: voter, peer: loop.peer(of: connection)) else {
             throw LiveError(error: .rateLimited)
         }
         vote(
             Vote(
-                pollID: pollID, optionIDs: optionIDs, voter: voter, label: label,
+                pollID: pollID, optionIDs: optionIDs, voter: voter, name: name,
                 receivedAt: message.receivedUnixMilliseconds),
             from: connection, reference: reference)
     }
@@ -133,16 +133,20 @@ extension Gateway {
 
     /// A name is an identity only for who has nothing better, then a label.
     private func voter(
-        of connection: ConnectionID, name: String?
-    ) throws -> (VoterIdentity, label: String) {
+        of connection: ConnectionID, name: String?, at unixMilliseconds: Int64
+    ) throws -> VoterIdentity {
         let viewer = sockets.viewer(connection)
         if let identity = viewer.identity {
-            return (identity, name ?? viewer.subjectLabel ?? "")
+            // A socket outlives its token, but does not stretch it.
+            if let expiresAt = viewer.expiresAt, unixMilliseconds / 1_000 >= expiresAt {
+                throw LiveError(error: .unauthorized)
+            }
+            return identity
         }
         guard let name, settings.acceptsVoterNames else {
             throw LiveError(error: .voterRequired)
         }
-        return (.name(name), name)
+        return .name(name)
     }
 
     private func expectRoomForAnswer(_ connection: ConnectionID) throws {

@@ -85,7 +85,7 @@ struct LiveSockets {
     }
 
     private mutating func socket(_ kind: LiveSocket.Kind, _ viewer: Viewer) -> LiveSocket {
-        switch (viewer.identity, viewer.subjectLabel, viewer.presentedHostKeyHash) {
+        switch (viewer.identity, viewer.expiresAt, viewer.presentedHostKeyHash) {
         case (nil, nil, nil):
             return LiveSocket(kind)
         case (.token(let id)?, nil, nil):

@@ -25,17 +25,17 @@ enum Audience: Int, CaseIterable, Comparable {
 /// Who looks: what a caller proved about itself.
 struct Viewer {
     var identity: VoterIdentity?
-    /// The subject of a token, for the export.
-    var subjectLabel: String?
+    /// Until when it may vote, Unix seconds; nil: for ever. What it may see, it has seen.
+    var expiresAt: Int64?
     /// SHA-256 of the host key that was presented.
     var presentedHostKeyHash: [UInt8]?
 
     init(
-        identity: VoterIdentity? = nil, subjectLabel: String? = nil,
+        identity: VoterIdentity? = nil, expiresAt: Int64? = nil,
         presentedHostKeyHash: [UInt8]? = nil
     ) {
         self.identity = identity
-        self.subjectLabel = subjectLabel
+        self.expiresAt = expiresAt
         self.presentedHostKeyHash = presentedHostKeyHash
     }
 }

@@ -4,14 +4,17 @@ package import Identity
 package final class Shared: Sendable {
     /// nil where the store could not be reached at the start: `LoopMessage.unlock` brings them.
     let secrets: Secrets?
+    /// nil: no JWT is valid.
+    let jwt: JWTVerifier?
     package let viewers = ViewerCounts()
     let rates = RateLimiter()
     let addresses = AddressCounts()
     let exports = ExportSlots()
     package let feedPacer: FeedPacer
 
-    package init(secrets: Secrets?, feedRate: Int = 5) {
+    package init(secrets: Secrets?, jwt: JWTVerifier? = nil, feedRate: Int = 5) {
         self.secrets = secrets
+        self.jwt = jwt
         feedPacer = FeedPacer(rate: feedRate)
     }
 }

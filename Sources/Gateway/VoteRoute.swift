@@ -99,7 +99,7 @@ extension Gateway {
                 settings.rateVotes, for: voteSubject(voter, ClientAddress(client(of: request))))
             vote = Vote(
                 pollID: body.pollID, optionIDs: body.optionIDs, voter: voter,
-                label: body.voter ?? "", receivedAt: request.receivedUnixMilliseconds)
+                name: body.voter, receivedAt: request.receivedUnixMilliseconds)
         } catch {
             statistics.count(error: error)
             return exchange.send(error)

@@ -8,10 +8,13 @@ struct Vote {
     /// As sent, in any order.
     var optionIDs: [Int64]
     var voter: VoterIdentity
-    /// What the export shows.
-    var label: String
+    /// What the voter calls itself, which may be anything.
+    var name: String?
     /// When its last byte was read, Unix milliseconds.
     var receivedAt: Int64
+
+    /// What the export shows: whom a token names, since that is proved, and else the name.
+    var label: String { if case .subject(let subject) = voter { subject } else { name ?? "" } }
 }
 
 /// A ballot that was not queued, and why.
@@ -44,7 +47,7 @@ extension Gateway {
                         statistics.count(outcome: $0)
                         then($0, board)
                     })
-                if enqueue(ballot, waiter) { return }
+                if enqueue(ballot, of: vote, waiter) { return }
                 statistics.count(.overloaded)
                 then(.overloaded, board)
             }
@@ -64,8 +67,9 @@ extension Gateway {
                 // What its voter sees may depend on it: then its outcome comes back all the same.
                 let isQueued =
                     board.poll.results == .afterVote
-                    ? enqueue(ballot, .announcement)
-                    : settings.feed == .off ? doors.enqueue(ballot) : enqueue(ballot, .nobody)
+                    ? enqueue(ballot, of: vote, .announcement)
+                    : settings.feed == .off
+                        ? doors.enqueue(ballot) : enqueue(ballot, of: vote, .nobody)
                 statistics.count(isQueued ? .queued : .overloaded)
                 then(isQueued ? .success(()) : .failure(UnqueuedVote(outcome: .overloaded)))
             }
@@ -84,7 +88,7 @@ extension Gateway {
                 let pending = SocketVote(
                     connection: connection, reference: reference, board: board,
                     choices: ballot.choices)
-                if !enqueue(ballot, .socketVote(pending)) {
+                if !enqueue(ballot, of: vote, .socketVote(pending)) {
                     statistics.count(.overloaded)
                     finishVote(of: connection, with: .overloaded, reference)
                 }

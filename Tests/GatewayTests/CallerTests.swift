@@ -8,7 +8,7 @@ struct CallerTests {
     private let id = VoterToken.ID(high: 1, low: 2)
 
     private func bearer(_ token: String) throws -> Bearer {
-        try withBytes(token) { try Bearer(token: $0, tokens: tokens) }
+        try withBytes(token) { try Bearer(token: $0, tokens: tokens, jwt: nil, at: 0) }
     }
 
     @Test func `a bearer token tells by its prefix what it is`() throws {

@@ -69,15 +69,14 @@ extension Gateway {
         }
     }
 
-    /// Who asks what they voted: the name that `full_name` says, where names are believed.
+    /// Who asks what they voted: by `full_name`, as they vote by `voter_name`.
     private func originalVoter(
         of request: borrowing Request, _ query: Query
     ) throws -> VoterIdentity? {
-        guard settings.acceptsVoterNames else { return try caller(of: request).identity }
         let name = try query.value("full_name").map {
             String(decoding: $0, as: UTF8.self).trimmed()
         }
-        return name.flatMap { $0.isEmpty ? nil : .name($0) }
+        return try originalVoter(of: request, named: name.flatMap { $0.isEmpty ? nil : $0 })
     }
 
     /// What a voter has chosen in each of these polls. Where that cannot be told, nothing is.

@@ -16,7 +16,7 @@ extension Gateway {
             try take(
                 settings.rateVotes, for: voteSubject(voter, ClientAddress(client(of: request))))
             vote = Vote(
-                pollID: pollID, optionIDs: [body.optionID], voter: voter, label: body.voterName,
+                pollID: pollID, optionIDs: [body.optionID], voter: voter, name: body.voterName,
                 receivedAt: request.receivedUnixMilliseconds)
         } catch {
             statistics.count(GatewayStatistics.VoteAnswer(original: error))
@@ -34,13 +34,22 @@ extension Gateway {
         }
     }
 
-    /// The name is who votes where names are believed, as in the original; else a label.
     private func originalVoter(
         named name: String, of request: borrowing Request
     ) throws(APIError) -> VoterIdentity {
-        if settings.acceptsVoterNames { return .name(name) }
-        guard let identity = try caller(of: request).identity else { throw .unauthorized }
-        return identity
+        guard let voter = try originalVoter(of: request, named: name) else { throw .unauthorized }
+        return voter
+    }
+
+    /// Whom a bearer token names; else the name, where names are believed, as in the original; else
+    /// whom the cookie names. The original's frontend knows no cookies, and takes each name that is
+    /// typed into one browser for another voter.
+    func originalVoter(of request: borrowing Request, named name: String?) throws(APIError)
+        -> VoterIdentity?
+    {
+        let caller = try caller(of: request)
+        if let identity = caller.bearer?.identity { return identity }
+        return settings.acceptsVoterNames ? name.map { .name($0) } : caller.identity
     }
 }
 

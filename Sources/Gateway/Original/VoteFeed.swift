@@ -44,10 +44,10 @@ extension Gateway {
         return shared.feedPacer.take(at: loop.nowNanoseconds)
     }
 
-    func note(_ ballot: Ballot, _ number: UInt32) {
+    func note(_ ballot: Ballot, named name: String?, _ number: UInt32) {
         feed.notes[number] = VoteNotice(
             pollID: ballot.pollID, position: ballot.choices.mask.trailingZeroBitCount,
-            voter: settings.feed == .names ? ballot.voter : "")
+            voter: settings.feed == .names ? name ?? "" : "")
     }
 
     /// The vote was not queued.
