@@ -22,6 +22,7 @@ struct Configuration {
     var drainDelayMilliseconds = 0
     var logLevel = Log.Level.info
     var logFormat = Log.Format.text
+    var keys = KeySettings()
     /// nil: what RLIMIT_NOFILE leaves.
     var connectionLimit: Int?
     var ledger = LedgerSettings()
@@ -85,6 +86,10 @@ struct Configuration {
         guard problems.isEmpty else { throw ConfigurationProblems(problems: problems) }
         gateway.subscriptionCount = Int(loop.subscriptionCount)
         gateway.outboxBytes = loop.outboxBytes
+        if keys.jwtFiles.isEmpty, keys.issuer != nil || keys.audience != nil {
+            throw ConfigurationProblems(
+                problems: ["--jwt-issuer, --jwt-audience: check nothing without --jwt-key"])
+        }
         if relay != nil, case .sqlite = database {
             throw ConfigurationProblems(
                 problems: [

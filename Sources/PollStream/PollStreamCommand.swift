@@ -146,6 +146,22 @@ struct ServeOptions: ParsableArguments {
     var allowedOrigin: [String] = []
     @Option(parsing: .unconditional, help: Setting.named("admin-key").argumentHelp) var adminKey:
         String?
+    @Option(
+        name: .customLong("voter-key"), parsing: .unconditional,
+        help: Setting.named("voter-key").argumentHelp)
+    var voterKey: String?
+    @Option(
+        name: .customLong("jwt-key"), parsing: .unconditionalSingleValue,
+        help: Setting.named("jwt-key").argumentHelp)
+    var jwtKey: [String] = []
+    @Option(
+        name: .customLong("jwt-issuer"), parsing: .unconditional,
+        help: Setting.named("jwt-issuer").argumentHelp)
+    var jwtIssuer: String?
+    @Option(
+        name: .customLong("jwt-audience"), parsing: .unconditional,
+        help: Setting.named("jwt-audience").argumentHelp)
+    var jwtAudience: String?
     @Option(parsing: .unconditional, help: Setting.named("drain").argumentHelp) var drain: String?
     @Option(parsing: .unconditional, help: Setting.named("drain-delay").argumentHelp)
     var drainDelay: String?
@@ -169,7 +185,8 @@ struct ServeOptions: ParsableArguments {
     var arguments: [String: [String]] {
         var arguments: [String: [String]] = [
             "listen": listen, "allowed-origin": allowedOrigin, "limit": limit,
-            "trusted-proxy": trustedProxy, "tls-certificate": tlsCertificate, "tls-key": tlsKey,
+            "trusted-proxy": trustedProxy, "jwt-key": jwtKey, "tls-certificate": tlsCertificate,
+            "tls-key": tlsKey,
             "ws-echo": wsEcho ? ["on"] : [],
         ]
         for (name, value) in [
@@ -181,7 +198,8 @@ struct ServeOptions: ParsableArguments {
             "feed": feed, "feed-rate": feedRate, "services": services,
             "voter-names": voterNames,
             "public-url": publicURL, "hsts": hsts,
-            "admin-key": adminKey, "drain": drain, "drain-delay": drainDelay,
+            "admin-key": adminKey, "voter-key": voterKey, "jwt-issuer": jwtIssuer,
+            "jwt-audience": jwtAudience, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,
             "rate-handshakes": rateHandshakes, "log-level": logLevel, "log-format": logFormat,
         ] {

@@ -51,8 +51,11 @@ final class Server {
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
         budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
 
-        storage = try Storage(configuration, log: log)
-        let shared = Shared(secrets: storage.secrets, feedRate: configuration.gateway.feedRate)
+        let keys = Keys(configuration.keys)
+        for file in keys.files { signals.onReload(file) }
+        storage = try Storage(configuration, voterTokens: keys.voterTokens, log: log)
+        let shared = Shared(
+            secrets: storage.secrets, jwt: keys.jwt, feedRate: configuration.gateway.feedRate)
         relay = configuration.relay.map { [log, switchboard] settings in
             Relay(
                 settings: settings, log: log, viewers: { shared.viewers.own },
@@ -151,7 +154,7 @@ final class Server {
                         by: "limit", (loopMetrics.limits + ledgers.limits).map { ($0, $1) })
                 },
                 ledgers.write, catalogue.write, logOutput.write,
-                storage.write, { [relay] text in relay?.write(to: &text) },
+                storage.write, keys.write, { [relay] text in relay?.write(to: &text) },
                 { [events] text in events?.write(to: &text) },
                 { [retention] text in retention?.write(to: &text) },
                 { [certificates] text in certificates?.write(to: &text) },

@@ -229,6 +229,30 @@ struct Setting: Sendable {
             configuration.gateway.adminKeyHash = value.hashed(by: AdminKey.hash(of:))
         },
         single(
+            "voter-key", "FILE", standard: "a key in the database",
+            "Keys of the voter cookie, one a line; the first signs. Read again at SIGHUP."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.keys.voterFile = try Value.voterKeys(value)
+        },
+        repeatable(
+            "jwt-key", "FILE", standard: "none: no JWT is valid",
+            "What JWTs are signed with: PEM public keys, a JWKS, a secret. Read again at SIGHUP."
+        ) { (configuration, value, isFirst) throws(BadValue) in
+            if isFirst { configuration.keys.jwtFiles = [] }
+            configuration.keys.jwtFiles.append(try Value.jwtKeys(value))
+        },
+        single(
+            "jwt-issuer", "TEXT", standard: "any issuer", "Whom JWTs have to come from (iss)."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.keys.issuer = try Value.text(value)
+        },
+        single(
+            "jwt-audience", "TEXT", standard: "only JWTs without aud",
+            "Whom JWTs have to be for (aud)."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.keys.audience = try Value.text(value)
+        },
+        single(
             "drain", "DURATION", standard: "30s",
             "The longest time that closing everything may take."
         ) {

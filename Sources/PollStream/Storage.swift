@@ -20,7 +20,9 @@ struct Storage {
     let close: () -> Void
 
     /// - Throws: `StoreError.unusable` where somebody has to act; for SQLite, `.unavailable` too.
-    init(_ configuration: Configuration, log: Log) throws(StoreError) {
+    init(_ configuration: Configuration, voterTokens: VoterTokenSigner?, log: Log)
+        throws(StoreError)
+    {
         switch configuration.database {
         case .sqlite(let path):
             let store = try SQLiteStore(path: path, migrates: configuration.migrates)
@@ -30,7 +32,7 @@ struct Storage {
             retention = store
             events = store
             try Self.setRecording(configuration, in: store, log)
-            let secrets = Secrets(store.keys)
+            let secrets = Secrets(store.keys, voterTokens)
             self.secrets = secrets
             prepare = { secrets }
             write = { _ in }
@@ -55,7 +57,7 @@ struct Storage {
                 let keys = try store.prepare(migrates: migrates)
                 // Before the first ballot is taken: the broker is to hear of all of them.
                 try Self.setRecording(configuration, in: store.makeEvents(), log)
-                return Secrets(keys)
+                return Secrets(keys, voterTokens)
             }
             self.prepare = prepare
             close = store.close
@@ -183,9 +185,11 @@ final class Unlocking: @unchecked Sendable {
 }
 
 extension Secrets {
-    init(_ keys: StoreKeys) {
+    /// - Parameter voterTokens: nil: the store's own key signs.
+    init(_ keys: StoreKeys, _ voterTokens: VoterTokenSigner?) {
         self.init(
-            hasher: IdentityHasher(key: keys.identity), tokens: VoterTokenSigner(key: keys.cookie),
+            hasher: IdentityHasher(key: keys.identity),
+            tokens: voterTokens ?? VoterTokenSigner(key: keys.cookie),
             seal: RelaySeal(key: keys.identity))
     }
 }

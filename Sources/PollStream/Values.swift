@@ -7,8 +7,9 @@ import Relay
 // write instead.
 
 /// Why a value is not taken.
-struct BadValue: Error, Equatable {
+struct BadValue: Error, Equatable, CustomStringConvertible {
     let reason: String
+    var description: String { reason }
 
     init(_ reason: String) { self.reason = reason }
 }
