@@ -69,7 +69,13 @@ struct Answer {
         json.endObject()
         self.init(status: error.status, json: json)
         code = error.code
+        addFields(of: error)
+    }
+
+    /// What an error says beside its body.
+    mutating func addFields(of error: APIError) {
         if let seconds = error.retryAfterSeconds { fields.add("Retry-After", String(seconds)) }
+        if let challenge = error.challenge { fields.add("WWW-Authenticate", challenge) }
     }
 
     /// The answer to who has this already (RFC 9110 §15.4.5).

@@ -42,7 +42,7 @@ enum Bearer: Equatable {
     /// - Parameters:
     ///   - jwt: nil: nobody can check a JWT.
     ///   - unixSeconds: now.
-    /// - Throws: `unauthorized` for a token that is forged, expired, or that nobody can check.
+    /// - Throws: `invalidToken` for one that is forged, expired, or that nobody can check.
     init(
         token: UnsafeRawBufferPointer, tokens: VoterTokenSigner, jwt: JWTVerifier?,
         at unixSeconds: Int64
@@ -52,11 +52,11 @@ enum Bearer: Equatable {
         } else if token.starts(with: AdminKey.prefix.utf8) {
             self = .adminKey(hash: AdminKey.hash(of: token))
         } else if token.starts(with: VoterToken.prefix.utf8) {
-            guard let id = tokens.verify(token) else { throw .unauthorized }
+            guard let id = tokens.verify(token) else { throw .invalidToken }
             self = .voter(id)
         } else {
             guard let subject = try? jwt?.verify(token, at: unixSeconds) else {
-                throw .unauthorized
+                throw .invalidToken
             }
             self = .subject(subject)
         }

@@ -3,7 +3,7 @@ import Reactor
 
 extension Gateway {
     /// Reads who sends a request.
-    /// - Throws: `unauthorized` for a bearer token that is forged or that nobody can check.
+    /// - Throws: `invalidToken` for a bearer token that is forged or that nobody can check.
     func caller(of request: borrowing Request) throws(APIError) -> Caller {
         guard request.fieldCount("authorization") <= 1 else { throw .unauthorized }
         var bearer: Bearer?

@@ -11,16 +11,19 @@ struct APIError: Error, Equatable, Sendable {
     private(set) var field: String?
     /// When to try again.
     private(set) var retryAfterSeconds: Int?
+    /// The WWW-Authenticate field, which a 401 has to have (RFC 9110 §15.5.2, RFC 6750 §3).
+    private(set) var challenge: String?
 
     private init(
         _ status: Int, _ code: String, _ message: String, field: String? = nil,
-        retryAfterSeconds: Int? = nil
+        retryAfterSeconds: Int? = nil, challenge: String? = nil
     ) {
         self.status = status
         self.code = code
         self.message = message
         self.field = field
         self.retryAfterSeconds = retryAfterSeconds
+        self.challenge = challenge
     }
 }
 
@@ -83,10 +86,16 @@ extension APIError {
 
 extension APIError {
     static let unauthorized = APIError(
-        401, "unauthorized", "Send the key or token that this needs as a Bearer token.")
+        401, "unauthorized", "Send the key or token that this needs as a Bearer token.",
+        challenge: "Bearer")
+    /// Of a token that came, and is not valid; why not, its sender is not told.
+    static let invalidToken = APIError(
+        401, "unauthorized", "Get another token: this one is not valid here, or not any more.",
+        challenge: "Bearer error=\"invalid_token\"")
     static let voterRequired = APIError(
         401, "voter_required",
-        "Send the ballot again with the cookie, or with voter_token as a Bearer token.")
+        "Send the ballot again with the cookie, or with voter_token as a Bearer token.",
+        challenge: "Bearer")
     static let forbidden = APIError(
         403, "forbidden", "Use the key that was shown when this was created.")
     static let originNotAllowed = APIError(

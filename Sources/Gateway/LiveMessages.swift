@@ -139,7 +139,7 @@ extension Gateway {
         if let identity = viewer.identity {
             // A socket outlives its token, but does not stretch it.
             if let expiresAt = viewer.expiresAt, unixMilliseconds / 1_000 >= expiresAt {
-                throw LiveError(error: .unauthorized)
+                throw LiveError(error: .invalidToken)
             }
             return identity
         }

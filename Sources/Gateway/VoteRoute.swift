@@ -142,6 +142,7 @@ extension Gateway {
         json.member("voter_token", token)
         json.endObject()
         var answer = Answer(status: APIError.voterRequired.status, json: json)
+        answer.addFields(of: .voterRequired)
         answer.fields.add("Set-Cookie", voterCookie(token))
         return answer
     }

@@ -22,7 +22,7 @@ struct CallerTests {
         let good = tokens.mint(id)
         let foreign = VoterTokenSigner(key: Array(repeating: 9, count: 32)).mint(id)
         for token in ["", "psv_", "x", "a.b.c", String(good.dropLast()), good + "A", foreign] {
-            #expect(throws: APIError.unauthorized) { try bearer(token) }
+            #expect(throws: APIError.invalidToken) { try bearer(token) }
         }
     }
 

@@ -8,8 +8,9 @@ struct RouteErrorTests {
         .malformedRequest, .malformedJSON, .notFound, .pageNotFound, .methodNotAllowed,
         .notAcceptable, .timeout, .tooLarge, .targetTooLong, .unsupportedMediaType,
         .expectationFailed, .upgradeRequired, .headTooLarge, .notImplemented, .versionNotSupported,
-        .invalid(field: "title", message: "Give the poll a title."), .unauthorized, .voterRequired,
-        .forbidden, .originNotAllowed, .rateLimited, .tooManySubscriptions, .pollNotFound,
+        .invalid(field: "title", message: "Give the poll a title."), .unauthorized, .invalidToken,
+        .voterRequired, .forbidden, .originNotAllowed, .rateLimited, .tooManySubscriptions,
+        .pollNotFound,
         .optionNotFound, .alreadyVoted, .pollNotOpen, .pollClosed, .hasBallots, .overloaded,
         .storageUnavailable, .draining, .commitUnknown,
     ]
@@ -29,6 +30,10 @@ struct RouteErrorTests {
         for error in Self.all where error.status == 503 || error.code == "rate_limited" {
             #expect(error.retryAfterSeconds != nil, "\(error.code)")
         }
+    }
+
+    @Test func `who has to prove something hears how`() {
+        for error in Self.all { #expect((error.challenge != nil) == (error.status == 401)) }
     }
 
     @Test func `each outcome of a ballot that is not stored has its error`() {

@@ -37,7 +37,8 @@ indirect enum OriginalErrors: Error, Equatable {
 struct OriginalFailure: Error, Equatable {
     let status: Int
     let detail: String
-    private(set) var retryAfterSeconds: Int?
+    /// Of ours, what else is to be said.
+    private(set) var cause: APIError?
 
     init(_ status: Int, _ detail: String) {
         self.status = status
@@ -48,7 +49,7 @@ struct OriginalFailure: Error, Equatable {
     init(_ error: APIError) {
         status = error.status
         detail = error.message
-        retryAfterSeconds = error.retryAfterSeconds
+        cause = error
     }
 
     static let invalidPage = OriginalFailure(404, "Invalid page.")
@@ -84,7 +85,7 @@ extension Answer {
         json.member("detail", failure.detail)
         json.endObject()
         self.init(status: failure.status, json: json)
-        if let seconds = failure.retryAfterSeconds { fields.add("Retry-After", String(seconds)) }
+        if let cause = failure.cause { addFields(of: cause) }
     }
 
     init(_ errors: OriginalErrors) {
