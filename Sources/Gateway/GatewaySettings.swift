@@ -41,6 +41,8 @@ package struct GatewaySettings: Sendable {
     package var rateVotes: Rate?
     package var rateMessages: Rate?
     package var rateHandshakes: Rate?
+    /// How many clients' rates one address has.
+    package var addressShare = 1
     /// Connections per client address; nil: no limit.
     package var connectionsPerAddress: Int?
 

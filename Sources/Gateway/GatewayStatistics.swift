@@ -116,11 +116,11 @@ extension GatewayStatistics.Limit {
         }
     }
 
-    init(_ subject: RateSubject) {
+    init(_ action: RateSubject.Action) {
         self =
-            switch subject {
+            switch action {
             case .polls: .ratePolls
-            case .votes, .votesOfSubject: .rateVotes
+            case .votes: .rateVotes
             case .messages: .rateMessages
             case .handshakes: .rateHandshakes
             }

@@ -3,33 +3,46 @@ import Reactor
 
 /// How often one client may do what it does, and how many connections it holds.
 extension Gateway {
+    /// Takes a token of the voter, where somebody is known, and one of the address.
     /// - Throws: `rateLimited` past the rate; never where there is none.
-    func take(_ rate: Rate?, for subject: RateSubject) throws(APIError) {
-        guard let rate, let wait = wait(rate, for: subject) else { return }
+    func take(
+        _ rate: Rate?, for action: RateSubject.Action, by voter: VoterIdentity?,
+        _ peer: PeerAddress
+    ) throws(APIError) {
+        guard let rate, let wait = wait(rate, action, voter, ClientAddress(peer)) else { return }
         throw .rateLimited(retryAfterSeconds: Int((wait + 999_999_999) / 1_000_000_000))
     }
 
-    func voteSubject(_ voter: VoterIdentity, _ address: ClientAddress) -> RateSubject {
-        if case .subject(let subject) = voter { .votesOfSubject(subject) } else { .votes(address) }
+    /// The same for messages of live connections.
+    func allows(
+        _ rate: Rate?, for action: RateSubject.Action, by voter: VoterIdentity?,
+        on connection: ConnectionID
+    ) -> Bool {
+        guard let rate, let peer = loop.peer(of: connection) else { return true }
+        return wait(rate, action, voter, ClientAddress(peer)) == nil
     }
 
-    // MARK: For messages of live connections
-
-    func allowsVote(identity: VoterIdentity, peer: PeerAddress?) -> Bool {
-        guard let rate = settings.rateVotes, let peer else { return true }
-        return wait(rate, for: voteSubject(identity, ClientAddress(peer))) == nil
-    }
-
-    func allowsMessage(from connection: ConnectionID) -> Bool {
-        guard let rate = settings.rateMessages, let peer = loop.peer(of: connection) else {
-            return true
+    /// An address may be a whole audience's: it has the rates of as many clients as
+    /// `--address-share` says, and each of its voters that of one. The subject of a token cannot be
+    /// made up, so it is a client by itself, wherever it comes from.
+    private func wait(
+        _ rate: Rate, _ action: RateSubject.Action, _ voter: VoterIdentity?,
+        _ address: ClientAddress
+    ) -> Int64? {
+        let one = voter.map {
+            RateSubject(action: action, client: .voter(secrets.hasher.voterKey(for: $0)))
         }
-        return wait(rate, for: .messages(ClientAddress(peer))) == nil
+        if let one, let wait = wait(rate, for: one) { return wait }
+        if case .subject? = voter { return nil }
+        let all = RateSubject(action: action, client: .address(address))
+        guard let wait = wait(rate.shared(by: settings.addressShare), for: all) else { return nil }
+        if let one { shared.rates.giveBack(to: one, rate: rate) }
+        return wait
     }
 
     private func wait(_ rate: Rate, for subject: RateSubject) -> Int64? {
         let wait = shared.rates.take(for: subject, rate: rate, now: Int64(loop.nowNanoseconds))
-        if wait != nil { statistics.count(limit: GatewayStatistics.Limit(subject)) }
+        if wait != nil { statistics.count(limit: GatewayStatistics.Limit(subject.action)) }
         return wait
     }
 

@@ -22,7 +22,10 @@ extension Gateway {
         var reference: String?
         do {
             reference = try self.reference(root["ref"])
-            guard allowsMessage(from: connection) else { throw LiveError(error: .rateLimited) }
+            let sender = settings.rateMessages == nil ? nil : sockets.viewer(connection).identity
+            guard allows(settings.rateMessages, for: .messages, by: sender, on: connection) else {
+                throw LiveError(error: .rateLimited)
+            }
             switch try root["type"].string {
             case "vote":
                 do {
@@ -86,7 +89,7 @@ extension Gateway {
         guard let pollID = PollID(pollNumber) else { throw LiveError(error: .pollNotFound) }
         let voter = try voter(of: connection, name: name, at: message.receivedUnixMilliseconds)
         try expectRoomForAnswer(connection)
-        guard allowsVote(identity: voter, peer: loop.peer(of: connection)) else {
+        guard allows(settings.rateVotes, for: .votes, by: voter, on: connection) else {
             throw LiveError(error: .rateLimited)
         }
         vote(

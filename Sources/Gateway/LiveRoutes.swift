@@ -18,7 +18,7 @@ extension Gateway {
         let caller: Caller
         do {
             try admitHandshake(request)
-            caller = try handshakeCaller(of: request)
+            caller = try liveCaller(of: request)
         } catch {
             return exchange.refuseLive(error)
         }
@@ -35,6 +35,7 @@ extension Gateway {
         guard settings.servesEcho else { return exchange.send(.notFound) }
         do {
             try admitHandshake(request)
+            try takeHandshake(of: request, nil)
         } catch {
             return exchange.refuseLive(error)
         }
@@ -44,8 +45,7 @@ extension Gateway {
     func openEvents(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
         let viewer: Viewer
         do {
-            try take(settings.rateHandshakes, for: .handshakes(ClientAddress(client(of: request))))
-            viewer = try caller(of: request).viewer
+            viewer = try liveCaller(of: request).viewer
         } catch {
             return exchange.send(error)
         }
@@ -75,7 +75,24 @@ extension Gateway {
         let isAllowed = origins.allowsHandshake(
             from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
         guard isAllowed else { throw .originNotAllowed }
-        try take(settings.rateHandshakes, for: .handshakes(ClientAddress(client(of: request))))
+    }
+
+    /// Counts a live connection that is about to begin, also one whose token is not valid: checking
+    /// that is the dearest part of it.
+    private func liveCaller(of request: borrowing Request) throws(APIError) -> Caller {
+        let caller: Caller
+        do {
+            caller = try handshakeCaller(of: request)
+        } catch {
+            try takeHandshake(of: request, nil)
+            throw error
+        }
+        try takeHandshake(of: request, caller.identity)
+        return caller
+    }
+
+    func takeHandshake(of request: borrowing Request, _ voter: VoterIdentity?) throws(APIError) {
+        try take(settings.rateHandshakes, for: .handshakes, by: voter, client(of: request))
     }
 
     /// The subprotocol that is taken, and a cookie for a browser that has none yet.

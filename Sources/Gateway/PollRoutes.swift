@@ -39,7 +39,7 @@ extension Gateway {
             draft = try withJSON(of: request) {
                 [now = request.receivedUnixMilliseconds] root in try PollDraft(root, now: now)
             }
-            try take(settings.ratePolls, for: .polls(ClientAddress(client(of: request))))
+            try takePoll(of: request)
         } catch {
             return exchange.send(error)
         }
@@ -51,6 +51,14 @@ extension Gateway {
             default: preconditionFailure("the catalogue answered another question")
             }
         }
+    }
+
+    /// Counts a poll that is about to be created.
+    func takePoll(of request: borrowing Request) throws(APIError) {
+        guard settings.ratePolls != nil else { return }
+        try take(
+            settings.ratePolls, for: .polls, by: try caller(of: request).identity,
+            client(of: request))
     }
 
     /// Where an admin key is configured, only who holds it makes polls.

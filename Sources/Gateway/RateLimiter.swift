@@ -1,3 +1,4 @@
+import Polls
 import Reactor
 import Threads
 
@@ -13,15 +14,15 @@ struct ClientAddress: Hashable, Sendable {
     }
 }
 
-/// What a rate is counted for.
-enum RateSubject: Hashable, Sendable {
-    case polls(ClientAddress)
-    case votes(ClientAddress)
-    /// The subject of a valid token cannot be made up, so it is a client by itself, wherever it
-    /// comes from: a whole school may share one address.
-    case votesOfSubject(String)
-    case messages(ClientAddress)
-    case handshakes(ClientAddress)
+/// What a rate is counted for: what is done, and by whom. As small for a long name as for a short
+/// one, so that the table has a size.
+struct RateSubject: Hashable, Sendable {
+    enum Action: UInt8 { case polls, votes, messages, handshakes }
+
+    enum Client: Hashable { case address(ClientAddress), voter(VoterKey) }
+
+    let action: Action
+    let client: Client
 }
 
 /// The rates of all clients of one process. Any thread: a lock for each of 16 shards.
@@ -45,15 +46,25 @@ final class RateLimiter: @unchecked Sendable {
     /// - Parameter now: monotonic nanoseconds.
     /// - Returns: nil where there was one, else nanoseconds until there is.
     func take(for subject: RateSubject, rate: Rate, now: Int64) -> Int64? {
-        var hasher = Hasher()
-        hasher.combine(subject)
-        let shard = shards[hasher.finalize() & (Self.shardCount - 1)]
+        let shard = shard(of: subject)
         return shard.monitor.withLock {
             if shard.buckets.count >= Self.clientsPerShard, shard.buckets[subject] == nil {
                 Self.evict(from: &shard.buckets, now: now)
             }
             return shard.buckets[subject, default: TokenBucket()].take(rate: rate, now: now)
         }
+    }
+
+    /// A token that was taken for nothing.
+    func giveBack(to subject: RateSubject, rate: Rate) {
+        let shard = shard(of: subject)
+        shard.monitor.withLock { shard.buckets[subject]?.giveBack(rate: rate) }
+    }
+
+    private func shard(of subject: RateSubject) -> Shard {
+        var hasher = Hasher()
+        hasher.combine(subject)
+        return shards[hasher.finalize() & (Self.shardCount - 1)]
     }
 
     var clientCount: Int {
@@ -79,14 +90,26 @@ struct TokenBucket {
 
     /// - Returns: nil where it had a token, else nanoseconds until it has one.
     mutating func take(rate: Rate, now: Int64) -> Int64? {
-        let period = Int64(rate.perMilliseconds) * 1_000_000
-        let interval = max(1, period / Int64(rate.count))
+        let interval = rate.intervalNanoseconds
         let next = max(fullAt, now) + interval
         // A bucket is empty when it takes a whole burst of intervals to fill.
         let wait = next - now - interval * Int64(rate.count)
         if wait > 0 { return wait }
         fullAt = next
         return nil
+    }
+
+    mutating func giveBack(rate: Rate) { fullAt -= rate.intervalNanoseconds }
+}
+
+extension Rate {
+    fileprivate var intervalNanoseconds: Int64 {
+        max(1, Int64(perMilliseconds) * 1_000_000 / Int64(count))
+    }
+
+    /// For so many clients at once.
+    func shared(by count: Int) -> Rate {
+        Rate(count: self.count * count, perMilliseconds: perMilliseconds)
     }
 }
 

@@ -95,8 +95,7 @@ extension Gateway {
                 statistics.count(.voterRequired)
                 return exchange.send(voterRequired())
             }
-            try take(
-                settings.rateVotes, for: voteSubject(voter, ClientAddress(client(of: request))))
+            try take(settings.rateVotes, for: .votes, by: voter, client(of: request))
             vote = Vote(
                 pollID: body.pollID, optionIDs: body.optionIDs, voter: voter,
                 name: body.voter, receivedAt: request.receivedUnixMilliseconds)

@@ -173,6 +173,10 @@ struct ServeOptions: ParsableArguments {
     var rateMessages: String?
     @Option(parsing: .unconditional, help: Setting.named("rate-handshakes").argumentHelp)
     var rateHandshakes: String?
+    @Option(
+        name: .customLong("address-share"), parsing: .unconditional,
+        help: Setting.named("address-share").argumentHelp)
+    var addressShare: String?
     @Option(parsing: .unconditionalSingleValue, help: Setting.named("limit").argumentHelp)
     var limit: [String] = []
     @Option(parsing: .unconditional, help: Setting.named("log-level").argumentHelp) var logLevel:
@@ -201,6 +205,7 @@ struct ServeOptions: ParsableArguments {
             "admin-key": adminKey, "voter-key": voterKey, "jwt-issuer": jwtIssuer,
             "jwt-audience": jwtAudience, "drain": drain, "drain-delay": drainDelay,
             "rate-polls": ratePolls, "rate-votes": rateVotes, "rate-messages": rateMessages,
+            "address-share": addressShare,
             "rate-handshakes": rateHandshakes, "log-level": logLevel, "log-format": logFormat,
         ] {
             arguments[name] = value.map { [$0] } ?? []

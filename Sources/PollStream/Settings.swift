@@ -268,7 +268,13 @@ struct Setting: Sendable {
         rate("rate-polls", "Polls created by one client.", \.ratePolls),
         rate("rate-votes", "Ballots of one client.", \.rateVotes),
         rate("rate-messages", "WebSocket messages of one client.", \.rateMessages),
-        rate("rate-handshakes", "WebSocket handshakes of one client.", \.rateHandshakes),
+        rate("rate-handshakes", "Live connections that one client opens.", \.rateHandshakes),
+        single(
+            "address-share", "N", standard: "1",
+            "How many clients' rates one address has: an audience may share a router's."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.addressShare = try Value.integer(value, in: 1...1_000_000)
+        },
         repeatable(
             "limit", "NAME=VALUE", standard: "see below", "Sets a limit; names are listed below."
         ) { (configuration, value, _) throws(BadValue) in

@@ -1,3 +1,4 @@
+import Polls
 import Reactor
 import Testing
 
@@ -57,12 +58,33 @@ struct RateLimiterTests {
         let rate = Rate(count: 1, perMilliseconds: 1_000)
         let a = ClientAddress(PeerAddress(high: 1, low: 1))
         let b = ClientAddress(PeerAddress(high: 2, low: 1))
-        #expect(limiter.take(for: .votes(a), rate: rate, now: 0) == nil)
-        #expect(limiter.take(for: .votes(a), rate: rate, now: 0) != nil)
-        #expect(limiter.take(for: .votes(b), rate: rate, now: 0) == nil)
-        #expect(limiter.take(for: .polls(a), rate: rate, now: 0) == nil)
-        #expect(limiter.take(for: .votesOfSubject("ada"), rate: rate, now: 0) == nil)
-        #expect(limiter.take(for: .votesOfSubject("bob"), rate: rate, now: 0) == nil)
+        func takes(_ action: RateSubject.Action, _ client: RateSubject.Client) -> Bool {
+            let subject = RateSubject(action: action, client: client)
+            return limiter.take(for: subject, rate: rate, now: 0) == nil
+        }
+        #expect(takes(.votes, .address(a)))
+        #expect(!takes(.votes, .address(a)))
+        #expect(takes(.votes, .address(b)))
+        #expect(takes(.polls, .address(a)))
+        #expect(takes(.votes, .voter(VoterKey(high: 1, low: 1))))
+        #expect(takes(.votes, .voter(VoterKey(high: 1, low: 2))))
+        #expect(!takes(.votes, .voter(VoterKey(high: 1, low: 1))))
+        limiter.giveBack(
+            to: RateSubject(action: .votes, client: .voter(VoterKey(high: 1, low: 1))), rate: rate)
+        #expect(takes(.votes, .voter(VoterKey(high: 1, low: 1))))
+        #expect(!takes(.votes, .voter(VoterKey(high: 1, low: 1))))
+    }
+
+    @Test(arguments: [1, 3, 1_000_000])
+    func `a shared rate gives as many bursts as there are clients`(share: Int) {
+        let one = Rate(count: 2, perMilliseconds: 1_000)
+        let all = one.shared(by: share)
+        #expect(all.count == 2 * share)
+        #expect(all.perMilliseconds == 1_000)
+        var bucket = TokenBucket()
+        var count = 0
+        while bucket.take(rate: all, now: 0) == nil, count < 10_000 { count += 1 }
+        #expect(count == min(2 * share, 10_000))
     }
 
     @Test func `one network of IPv6 is one client and one address of IPv4 is one`() {
@@ -81,7 +103,8 @@ struct RateLimiterTests {
         var now: Int64 = 0
         for high in 1...200_000 as ClosedRange<UInt64> {
             now += 5_000  // a second for all of them
-            let stranger = RateSubject.votes(ClientAddress(PeerAddress(high: high, low: 0)))
+            let address = ClientAddress(PeerAddress(high: high, low: 0))
+            let stranger = RateSubject(action: .votes, client: .address(address))
             #expect(limiter.take(for: stranger, rate: rate, now: now) == nil)
         }
         #expect(limiter.clientCount <= 65_536)

@@ -56,7 +56,7 @@ extension Gateway {
             draft = try withOriginalJSON(of: request) {
                 (root) throws(OriginalErrors) in try PollDraft(original: root)
             }
-            try take(settings.ratePolls, for: .polls(ClientAddress(client(of: request))))
+            try takePoll(of: request)
         } catch {
             return exchange.send(original: error)
         }

@@ -13,8 +13,7 @@ extension Gateway {
             }
             guard let pollID = PollID(body.pollID) else { throw OriginalFailure.pollNotFound }
             let voter = try originalVoter(named: body.voterName, of: request)
-            try take(
-                settings.rateVotes, for: voteSubject(voter, ClientAddress(client(of: request))))
+            try take(settings.rateVotes, for: .votes, by: voter, client(of: request))
             vote = Vote(
                 pollID: pollID, optionIDs: [body.optionID], voter: voter, name: body.voterName,
                 receivedAt: request.receivedUnixMilliseconds)

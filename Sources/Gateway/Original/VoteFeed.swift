@@ -26,6 +26,7 @@ extension Gateway {
         guard settings.feed != .off else { return exchange.send(.notFound) }
         do {
             try admitHandshake(request)
+            try takeHandshake(of: request, nil)
         } catch {
             return exchange.refuseLive(error)
         }
