@@ -44,7 +44,8 @@ extension Gateway {
 
     func openEvents(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
         let viewer: Viewer
-        do {
+        do throws(APIError) {
+            guard isFromKnownPage(request) else { throw .originNotAllowed }
             viewer = try liveCaller(of: request).viewer
         } catch {
             return exchange.send(error)
@@ -72,9 +73,7 @@ extension Gateway {
         case .invalid(status: 405): throw .methodNotAllowed
         case .invalid: throw .malformedRequest
         }
-        let isAllowed = origins.allowsHandshake(
-            from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
-        guard isAllowed else { throw .originNotAllowed }
+        guard allowsOrigin(of: request) else { throw .originNotAllowed }
     }
 
     /// Counts a live connection that is about to begin, also one whose token is not valid: checking

@@ -28,15 +28,16 @@ struct Origins {
         return .page(page)
     }
 
-    /// Whether a WebSocket may be opened. Browsers let any page try and send cookies along, so this
-    /// is the only guard against a foreign page (RFC 6455 §10.2). Without an Origin it is no browser.
-    func allowsHandshake(
+    /// Whether a page may do more than read. Browsers let any page open a WebSocket and send cookies
+    /// along, so this is the only guard against a foreign one (RFC 6455 §10.2). Our own pages may,
+    /// list or not. Without an Origin it is no browser.
+    func allows(
         from origin: UnsafeRawBufferPointer?, count: Int, host: UnsafeRawBufferPointer
     ) -> Bool {
         guard let origin else { return true }
         guard count == 1 else { return false }
         if let publicURL, origin.isEqual(to: Origins.origin(of: publicURL)) { return true }
-        if let allowed { return allowed.contains(where: origin.isEqual(to:)) }
+        if let allowed, allowed.contains(where: origin.isEqual(to:)) { return true }
         return isSame(origin, as: host)
     }
 

@@ -108,6 +108,9 @@ extension Gateway {
             guard let argument = route.match(path) else { continue }
             exchange.route = route.path
             if let handler = route.handler(for: request.method) {
+                guard request.method.isSafe || isFromKnownPage(request) else {
+                    return exchange.sendOriginNotAllowed(route)
+                }
                 return handle(request, exchange, with: handler, argument)
             }
             return request.method == .options
@@ -139,6 +142,17 @@ extension Gateway {
         }
     }
 
+    /// False only of pages that are on no list, where there is one. Their browsers keep answers from
+    /// them, and only the gateway can keep what they ask from being done.
+    func isFromKnownPage(_ request: borrowing Request) -> Bool {
+        request.listener == .operations || origins.allowed == nil || allowsOrigin(of: request)
+    }
+
+    func allowsOrigin(of request: borrowing Request) -> Bool {
+        origins.allows(
+            from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
+    }
+
     private func refusal(of request: borrowing Request) -> APIError? {
         if secrets == nil { return .storageUnavailable }
         guard let limit = settings.connectionsPerAddress,
@@ -157,6 +171,11 @@ extension Exchange {
             : Answer(APIError.methodNotAllowed)
         answer.fields.add("Allow", route.allowedMethods)
         send(answer)
+    }
+
+    fileprivate func sendOriginNotAllowed(_ route: Route) {
+        let error = APIError.originNotAllowed
+        send(route.isOriginal ? Answer(OriginalFailure(error)) : Answer(error))
     }
 
     fileprivate func sendMethodNotAllowed() {
@@ -181,6 +200,14 @@ extension Exchange {
 }
 
 extension Request.Method {
+    /// Changes nothing (RFC 9110 §9.2.1).
+    fileprivate var isSafe: Bool {
+        switch self {
+        case .get, .head, .options, .trace: true
+        default: false
+        }
+    }
+
     var name: String {
         switch self {
         case .get: "GET"

@@ -21,15 +21,15 @@ struct OriginTests {
         return withBytes(origin) { origins.permission(for: $0, count: count) }
     }
 
-    private func allowsHandshake(
+    private func allows(
         _ origins: Origins, _ origin: String?, count: Int = 1, host: String = "gateway:8080"
     ) -> Bool {
         withBytes(host) { host in
             guard let origin else {
-                return origins.allowsHandshake(from: nil, count: 0, host: host)
+                return origins.allows(from: nil, count: 0, host: host)
             }
             return withBytes(origin) {
-                origins.allowsHandshake(from: $0, count: count, host: host)
+                origins.allows(from: $0, count: count, host: host)
             }
         }
     }
@@ -50,42 +50,43 @@ struct OriginTests {
     @Test(arguments: foreign)
     func `an origin that merely resembles a listed one is foreign`(origin: String) {
         #expect(permission(listed, origin) == .none)
-        #expect(!allowsHandshake(listed, origin))
+        #expect(!allows(listed, origin))
     }
 
-    @Test func `a handshake comes from a listed page or from no page`() {
-        #expect(allowsHandshake(listed, good))
-        #expect(allowsHandshake(listed, nil))
-        #expect(!allowsHandshake(listed, good, count: 2))
-        #expect(!allowsHandshake(listed, "http://gateway:8080"))
+    @Test func `who does more than read comes from a listed page, from ours, or from no page`() {
+        #expect(allows(listed, good))
+        #expect(allows(listed, nil))
+        #expect(allows(listed, "http://gateway:8080"))
+        #expect(!allows(listed, "http://gateway:8081"))
+        #expect(!allows(listed, good, count: 2))
     }
 
-    @Test func `without a list a handshake comes from the same host or from no page`() {
+    @Test func `without a list it is the same host or no page`() {
         let open = Origins(allowed: nil, publicURL: nil, endsTLS: false)
-        #expect(allowsHandshake(open, "http://gateway:8080"))
-        #expect(allowsHandshake(open, "https://GATEWAY:8080"))
-        #expect(allowsHandshake(open, nil))
+        #expect(allows(open, "http://gateway:8080"))
+        #expect(allows(open, "https://GATEWAY:8080"))
+        #expect(allows(open, nil))
         for origin in [
             "https://evil.com", "http://gateway", "http://gateway:80800", "http://gateway:8080/",
             "ftp://gateway:8080", "gateway:8080", "null", "http://", "",
-        ] { #expect(!allowsHandshake(open, origin), "\(origin)") }
-        #expect(!allowsHandshake(open, "http://", host: ""))
+        ] { #expect(!allows(open, origin), "\(origin)") }
+        #expect(!allows(open, "http://", host: ""))
     }
 
     @Test func `where TLS ends here, the same host is one that is reached over it`() {
         let secure = Origins(allowed: nil, publicURL: nil, endsTLS: true)
-        #expect(allowsHandshake(secure, "https://gateway:8080"))
-        #expect(allowsHandshake(secure, nil))
-        #expect(!allowsHandshake(secure, "http://gateway:8080"))
-        #expect(!allowsHandshake(secure, "https://gateway"))
+        #expect(allows(secure, "https://gateway:8080"))
+        #expect(allows(secure, nil))
+        #expect(!allows(secure, "http://gateway:8080"))
+        #expect(!allows(secure, "https://gateway"))
     }
 
     @Test func `the public URL is a page of ours, list or not`() {
         for allowed in [nil, [good]] {
             let origins = Origins(
                 allowed: allowed, publicURL: "https://vote.example/sub", endsTLS: false)
-            #expect(allowsHandshake(origins, "https://vote.example"))
-            #expect(!allowsHandshake(origins, "https://vote.example/sub"))
+            #expect(allows(origins, "https://vote.example"))
+            #expect(!allows(origins, "https://vote.example/sub"))
         }
         #expect(Origins.origin(of: "https://a.example:8443") == "https://a.example:8443")
         #expect(Origins.origin(of: "http://a.example/x/y") == "http://a.example")
