@@ -30,6 +30,14 @@ def handshake(gateway, *fields: str):
         return answer
 
 
+def handshake_of_our_own_page(gateway):
+    host, port = gateway.address
+    with Wire(gateway) as wire:
+        wire.send(upgrade("/ws/", f"Origin: http://{host}:{port}").replace(
+            b"Host: gateway", f"Host: {host}:{port}".encode()))  # fmt: skip
+        return wire.answer()
+
+
 @pytest.mark.parametrize("origin", [GOOD, "http://localhost:3000"])
 def test_a_listed_page_opens_a_websocket(listed, origin):
     assert handshake(listed, f"Origin: {origin}").status == 101
@@ -46,11 +54,7 @@ def test_two_origins_are_refused(listed):
 
 
 def test_without_a_list_a_page_of_the_same_origin_opens_a_websocket_and_no_other(gateway):
-    with Wire(gateway) as wire:
-        host, port = gateway.address
-        wire.send(upgrade("/ws/", f"Origin: http://{host}:{port}").replace(
-            b"Host: gateway", f"Host: {host}:{port}".encode()))  # fmt: skip
-        assert wire.answer().status == 101
+    assert handshake_of_our_own_page(gateway).status == 101
     assert handshake(gateway).status == 101
     answer = handshake(gateway, "Origin: https://evil.com")
     assert (answer.status, answer.code) == (403, "origin_not_allowed")
@@ -100,6 +104,56 @@ def test_without_a_list_any_page_may_ask_but_without_credentials(gateway):
     ):
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+WRITES = {
+    "vote": ("POST", "/votes/"),
+    "create": ("POST", "/polls/"),
+    "change": ("PATCH", "/polls/1/"),
+    "close": ("POST", "/polls/1/close/"),
+    "delete": ("DELETE", "/polls/1/"),
+}
+
+
+def write(gateway, poll, origin: str):
+    body = {"poll_id": poll.id, "option_id": poll.options[0], "voter": "ada"}
+    return gateway.post("/votes/", json=body, headers={"Origin": origin})
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES.values(), ids=WRITES)
+def test_any_other_page_changes_nothing(listed, method, path):
+    for origin in ("https://evil.com", "null"):
+        answer = listed.call(method, path, json={}, headers={"Origin": origin})
+        refused(answer, 403, "origin_not_allowed")
+
+
+def test_any_other_page_does_not_vote_and_a_listed_one_and_ours_do(listed):
+    poll = listed.create_poll()
+    for origin in FOREIGN:
+        refused(write(listed, poll, origin), 403, "origin_not_allowed")
+    answer = listed.post("/api/vote/", json={}, headers={"Origin": "https://evil.com"})
+    assert (answer.status_code, list(answer.json())) == (403, ["detail"])
+    assert listed.results(poll)["total"] == 0
+    assert write(listed, poll, GOOD).status_code == 201
+    assert write(listed, poll, listed.url).json()["repeated"] is True
+
+
+def test_any_other_page_gets_no_event_stream(listed):
+    poll = listed.create_poll()
+    path = poll.path + "events/"
+    refused(listed.get(path, headers={"Origin": "https://evil.com"}), 403, "origin_not_allowed")
+    answer = listed.get(path, headers={"Origin": GOOD}, stream=True)
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == GOOD
+    answer.close()
+
+
+def test_our_own_page_opens_a_websocket_beside_the_list(listed):
+    assert handshake_of_our_own_page(listed).status == 101
+
+
+def test_without_a_list_any_page_may_vote(gateway, poll):
+    assert write(gateway, poll, "https://any.example").status_code == 201
 
 
 def test_a_form_that_is_shaped_like_json_does_not_vote(gateway, poll):
