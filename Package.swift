@@ -92,11 +92,16 @@ let package = Package(
             name: "Page", dependencies: ["Identity"], exclude: ["app", "build", "client", "site"],
             swiftSettings: swiftSettings, plugins: ["PagePlugin"]),
         .plugin(name: "PagePlugin", capability: .buildTool(), path: "deploy/PagePlugin"),
+        // The API for programs to read, as OpenAPI and AsyncAPI.
+        .target(
+            name: "Description",
+            resources: ["openapi", "asyncapi"].map { .embedInCode("files/\($0).json") },
+            swiftSettings: swiftSettings),
         room(
             "Gateway",
             [
-                "Polls", "Identity", "JSON", "Page", "Reactor", "StatusPage", "Telemetry",
-                "Threads",
+                "Polls", "Description", "Identity", "JSON", "Page", "Reactor", "StatusPage",
+                "Telemetry", "Threads",
             ]),
         .executableTarget(
             name: "PollStream",
@@ -129,7 +134,8 @@ let package = Package(
             ["Addresses", "Polls", "Identity", "Telemetry", "TestServers", "Threads"]),
         tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry", "Threads"]),
         tests(of: "PollStreamClient", ["PollStream"]),
-        tests(of: "Gateway", ["Polls", "Identity", "JSON", "Reactor"]),
+        tests(
+            of: "Gateway", ["Polls", "Description", "Identity", "JSON", "Page", "Reactor"]),
         .target(
             name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,
             linkerSettings: [.linkedLibrary("sqlite3")]),

@@ -4,10 +4,12 @@ import Page
 enum Routes {
     static let everyMethod = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 
-    /// What every `--listen` address serves; the busiest come first.
-    static let publicAPI: [Route] = api + PageFile.files.map { Route($0.path, [.get: .file($0)]) }
+    /// What every `--listen` address serves.
+    static let publicAPI: [Route] =
+        api + page + PageFile.files.map { Route($0.path, [.get: .file($0)]) }
 
-    private static let api: [Route] = [
+    /// What openapi.json describes; the busiest come first.
+    static let api: [Route] = [
         Route("/votes/", of: .votes, [.post: .plain(Gateway.castVote)]),
         Route(
             "/polls/{id}/",
@@ -39,6 +41,12 @@ enum Routes {
         Route("/ws/global/", of: .live, [.get: .plain(Gateway.openFeed)]),
         Route("/ws/global", of: .live, [.get: .plain(Gateway.openFeed)]),
         Route("/ws/echo/", of: .live, [.get: .plain(Gateway.openEcho)]),
+        Route("/openapi.json", [.get: .plain(Gateway.sendOpenAPI)]),
+        Route("/asyncapi.json", [.get: .plain(Gateway.sendAsyncAPI)]),
+    ]
+
+    /// The pages of the web application.
+    static let page: [Route] = [
         Route("/", [.get: .plain(Gateway.sendPage)]),
         Route("/p/{id}", [.get: .poll(Gateway.sendPollPage)]),
         Route("/p/{id}/present", [.get: .poll(Gateway.sendPollPage)]),
