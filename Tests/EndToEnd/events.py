@@ -4,6 +4,7 @@ import json
 
 import requests
 
+import described
 from gateway import Gateway
 
 
@@ -50,7 +51,9 @@ class EventStream:
                 name, _, value = line.partition(":")
                 fields[name] = value.removeprefix(" ")
             elif "data" in fields:
-                return fields | {"data": json.loads(fields["data"])}
+                message = json.loads(fields["data"])
+                described.check_event(fields, message)
+                return fields | {"data": message}
             else:
                 fields = {}
 

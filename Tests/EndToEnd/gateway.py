@@ -12,6 +12,7 @@ from pathlib import Path
 
 import requests
 
+import described
 import stores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -226,7 +227,11 @@ class Gateway:
             headers["Authorization"] = f"Bearer {token}"
         options.setdefault("timeout", ANSWER_SECONDS)
         options.setdefault("allow_redirects", False)
-        return self._session.request(method, self.url + path, headers=headers, **options)
+        answer = self._session.request(method, self.url + path, headers=headers, **options)
+        if not options.get("stream"):
+            for each in (*answer.history, answer):
+                described.check_answer(each)
+        return answer
 
     def get(self, path: str, **options):
         return self.call("GET", path, **options)

@@ -8,6 +8,7 @@ import time
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
+import described
 from gateway import ANSWER_SECONDS, Gateway
 
 # How a connection ends under a client, or fails to begin, when the gateway goes away.
@@ -53,6 +54,7 @@ class Viewer:
         """The next message, whatever it is."""
         text = self.socket.recv(timeout=seconds)
         message = json.loads(text)
+        described.check_message(message)
         self.text.append(text)
         self.messages.append(message)
         return message

@@ -9,6 +9,8 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+import described
+
 LATER = "2099-01-31T18:00:00Z"
 
 
@@ -18,7 +20,9 @@ def gateway(start_module_gateway):
 
 
 def call(gateway, method, path, **options):
-    return requests.request(method, gateway.url + path, timeout=10, **options)
+    answer = requests.request(method, gateway.url + path, timeout=10, **options)
+    described.check_answer(answer)
+    return answer
 
 
 def ordered(answer):
