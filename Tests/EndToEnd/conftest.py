@@ -3,6 +3,7 @@
 import pytest
 
 import stores
+from balancer import Balancer
 from browser import browser, visit  # noqa: F401 -- fixtures
 from gateway import Gateway, Poll
 
@@ -57,6 +58,19 @@ def start_module_gateway(tmp_path_factory):
 def gateway(start_module_gateway) -> Gateway:
     """A gateway with every default. A module that needs arguments overrides this fixture."""
     return start_module_gateway()
+
+
+@pytest.fixture(scope="module", params=["direct", "haproxy"])
+def reached_both_ways(request, start_module_gateway, tmp_path_factory) -> Gateway:
+    """A gateway with every default, by itself and behind HAProxy: what is wrong is refused alike. A
+    module that wants both returns it as its `gateway`."""
+    if request.param == "direct":
+        yield start_module_gateway()
+        return
+    gateway = start_module_gateway("--proxy-protocol", "required")
+    with Balancer(gateway, tmp_path_factory.mktemp("balancer")) as balancer:
+        gateway.reach_at(*balancer.address)
+        yield gateway
 
 
 @pytest.fixture

@@ -146,18 +146,22 @@ class Gateway:
             self.process.kill()
             code = self.process.wait()
             raise AssertionError(f"the gateway did not start (exit {code}):\n{self.log_text()}")
-        scheme, _, address = self.url.partition("://")
-        host, port = address.rsplit(":", 1)
-        self.address = (host, int(port))
-        if self.authority is not None:
-            self.url = f"{scheme}://localhost:{port}"
-        self.websocket_url = self.url.replace("http", "ws", 1)
+        host, port = self.url.partition("://")[2].rsplit(":", 1)
+        self.reach_at(host, int(port))
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = self.verify
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.up.set()
         return self
+
+    def reach_at(self, host: str, port: int):
+        """Where calls go: to the gateway itself unless told otherwise."""
+        self.address = (host, port)
+        scheme = self.url.partition("://")[0]
+        # As a certificate names it.
+        self.url = f"{scheme}://{host if self.authority is None else 'localhost'}:{port}"
+        self.websocket_url = self.url.replace("http", "ws", 1)
 
     @property
     def verify(self) -> str | bool:

@@ -2,7 +2,12 @@
 
 import pytest
 
-from wire import Wire, ballot, get, request, upgrade
+from wire import TEXT, Wire, ballot, frame, get, request, upgrade
+
+@pytest.fixture(scope="module")
+def gateway(reached_both_ways):
+    return reached_both_ways
+
 
 GOOD_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -36,6 +41,8 @@ REFUSED = {
     "C03 two versions": ((400, 426), upgrade("/ws/", version=["13", "13"])),
     "C04 POST": ((400, 405), upgrade("/ws/", method="POST")),
     "C04 HTTP/1.0": ((400,), upgrade("/ws/").replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "C05 no Host": ((400,), upgrade("/ws/").replace(b"Host: gateway\r\n", b"")),
+    "C05 two Host": ((400,), upgrade("/ws/", "Host: gateway")),
     "C06 no Connection": ((400, 426), only("Upgrade: websocket")),
     "C06 Connection without upgrade": ((400, 426), only("Upgrade: websocket", "Connection: close")),
     "C06 no Upgrade": ((400, 404, 426), only("Connection: Upgrade")),
@@ -72,6 +79,11 @@ ACCEPTED = {
         f"sec-websocket-KEY: {GOOD_KEY}", "sec-websocket-version: 13"),
     "C07 a list with websocket": upgrade("/ws/").replace(b": websocket", b": websocket, h2c"),
     **{
+        f"C10 {offer}": upgrade("/ws/", f"Sec-WebSocket-Protocol: {offer}")
+        for offer in ("chat", "chat, superchat", "pollstream.v1, pollstream.v1", ",", "a b",
+                      "POLLSTREAM.V1", "pollstream.v2")
+    },
+    **{
         f"C11 {offer[:50]}": upgrade("/ws/", f"Sec-WebSocket-Extensions: {offer}")
         for offer in ("permessage-deflate; client_max_window_bits=99", "unknown; a=b", ";;;",
                       "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
@@ -85,10 +97,13 @@ def test_an_unusual_handshake_is_accepted_or_refused_and_never_our_fault(gateway
     with Wire(gateway) as wire:
         wire.send(ACCEPTED[row])
         answer = wire.answer()
-        if row.startswith(("C07", "C11")):
+        if row.startswith(("C07", "C10", "C11")):
             assert answer.status in (101, 400)
         else:
             assert answer.status == 101
+        if answer.status == 101 and row.startswith("C10"):
+            spoken = answer.fields.get("sec-websocket-protocol")
+            assert spoken == ("pollstream.v1" if "pollstream.v1" in row else None)
         if answer.status == 101 and row.startswith("C11"):
             assert "client_max_window_bits=99" not in answer.fields.get(
                 "sec-websocket-extensions", ""
@@ -111,6 +126,33 @@ def test_http_behind_the_switch_is_a_protocol_error(gateway, poll):
         assert wire.answer().status == 101
         assert wire.close_code() == 1002
     assert gateway.results(poll)["total"] == 0
+
+
+def test_a_handshake_byte_by_byte_is_one_handshake(gateway):  # C15
+    with Wire(gateway) as wire:
+        for byte in upgrade("/ws/") + frame(TEXT, b'{"type":"ping"}'):
+            wire.send(bytes([byte]))
+        assert wire.answer().status == 101
+        assert wire.take_message() == {"type": "pong"}
+
+
+def test_a_second_handshake_behind_the_switch_is_a_protocol_error(gateway):  # C20
+    with Wire(gateway) as wire:
+        wire.send(upgrade("/ws/") * 2)
+        assert wire.answer().status == 101
+        assert wire.close_code() == 1002
+        assert wire.rest() == b""
+
+
+def test_a_token_in_the_url_reaches_no_log(start_gateway):  # C21
+    gateway = start_gateway("--log-level", "debug")
+    secret = "psv_secret-in-the-url"
+    for path in (f"/ws/?token={secret}", f"/polls/999/?token={secret}", f"/nowhere?t={secret}"):
+        with Wire(gateway) as wire:
+            wire.send(upgrade(path) if path.startswith("/ws/") else get(path))
+            wire.answer()
+    gateway.stop()
+    assert secret not in gateway.log_text(2000)
 
 
 def test_a_hundred_handshakes_at_once_all_succeed(gateway, poll):

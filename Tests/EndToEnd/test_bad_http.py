@@ -10,6 +10,11 @@ from wire import Wire, ballot, get, post_json, request
 
 
 @pytest.fixture(scope="module")
+def gateway(reached_both_ways):
+    return reached_both_ways
+
+
+@pytest.fixture(scope="module")
 def target(gateway):
     """The poll that the hidden votes are for."""
     return gateway.create_poll()
@@ -40,6 +45,8 @@ MALFORMED = {
     "A04 bare CR in a value": (BAD, get("/polls/", "X: a\rb")),
     "A04 two CR": (BAD, b"GET /polls/ HTTP/1.1\r\nHost: x\r\r\nX: y\r\n\r\n"),
     "A04 head ends in CRLF LF CR": (BAD, b"GET /polls/ HTTP/1.1\r\nHost: x\r\n\rX: y\r\n\r\n"),
+    "A05 LF CR ends lines": (BAD, b"GET /polls/ HTTP/1.1\n\rHost: x\n\r\n\r"),
+    "A05 CR alone ends lines": (BAD, b"GET /polls/ HTTP/1.1\rHost: x\r\r"),
     "A06 folded line": (BAD, get("/polls/", "X: a\r\n b")),
     "A06 folded line by tab": (BAD, get("/polls/", "X: a\r\n\tb")),
     "A07 space before the colon": (BAD, post("Content-Length : 5", body=b"12345")),
@@ -48,8 +55,10 @@ MALFORMED = {
     "A08 tab before the first field": (BAD, b"GET /polls/ HTTP/1.1\r\n\tHost: x\r\n\r\n"),
     "A09 no colon": (BAD, get("/polls/", "Nothing")),
     "A09 no name": (BAD, get("/polls/", ": x")),
-    "A09 name with a space": (BAD, get("/polls/", "X Y: z")),
-    "A09 name with a quote": (BAD, get("/polls/", 'X"Y: z')),
+    **{
+        f"A10 {octet!r} in a name": (BAD, get("/polls/", f"X{octet}Y: z"))
+        for octet in ' "(),/;<=>?@[\\]{}\x7f\xe4'
+    },
     "A11 NUL": (BAD, get("/polls/", "X: a\0b")),
     "A11 SOH": (BAD, get("/polls/", "X: a\x01b")),
     "A11 backspace": (BAD, get("/polls/", "X: a\x08b")),
@@ -76,6 +85,8 @@ MALFORMED = {
     "A19 two spaces before the version": (BAD, request("GET /polls/  HTTP/1.1")),
     "A19 method with a colon": (METHOD, request("G:T /polls/ HTTP/1.1")),
     "A19 empty method": (METHOD, request(" /polls/ HTTP/1.1")),
+    "A20 a space before the request": (BAD, b" GET /polls/ HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "A20 a line of spaces before the request": (BAD, b" \r\n" + get()),
     "A21 two lengths": (BAD, post("Content-Length: 5", "Content-Length: 6", body=b"12345")),
     "A21 a list of two lengths": (BAD, post("Content-Length: 5, 6", body=b"12345")),
     "A22 two equal lengths": (BAD, post("Content-Length: 5", "Content-Length: 5", body=b"12345")),
@@ -87,6 +98,10 @@ MALFORMED = {
     **{
         f"A24 length {text[:12]}": (LARGE, post(f"Content-Length: {text}", body=b"12345"))
         for text in (str(2**63), str(2**64 + 1), str(2**64 + 5), "9" * 40)
+    },
+    **{
+        f"A25 length {text!r}": (BAD, post(f"Content-Length: {text}", body=b"12345"))
+        for text in ("\t\x0b5", "5\x0c", "\xa05", "5\x00", "5, ", ",5", "five")
     },
     "A26 two codings": (BAD, post("Transfer-Encoding: chunked", "Transfer-Encoding: chunked",
                                   body=b"0\r\n\r\n")),
@@ -108,6 +123,11 @@ MALFORMED = {
         for size in (b"0x5", b"+5", b"-1", b" 5", b"5 ", b"", b"5_0", b"g", b"\t5",
                      b"00000000000000005", b"fffffffffffffffff", b"10000000000000005")
     },
+    **{
+        f"A30 extension {extension[:8]!r}": (LARGE, chunked(b"5" + extension + b"\r\n12345"
+                                                           b"\r\n0\r\n\r\n"))
+        for extension in (b";" + b"x" * 10_000, b";a=\x00", b";a\rb", b" ;a=b\n")
+    },
     "A29 data longer than its chunk": (BAD, chunked(b"5\r\n12345XX\r\n0\r\n\r\n")),
     "A29 data without CRLF": (BAD, chunked(b"5\r\n123450\r\n\r\n")),
     "A29 bare LF behind the size": (BAD, chunked(b"5\n12345\r\n0\r\n\r\n")),
@@ -115,9 +135,14 @@ MALFORMED = {
     "A29 bare CR behind the size": (BAD, chunked(b"5\rX12345\r\n0\r\n\r\n")),
     "A29 bare LF in an extension": (BAD, chunked(b"5;a\nb\r\n12345\r\n0\r\n\r\n")),
     "A29 bare LF at the end": (BAD, chunked(b"0\r\n\n")),
+    "A31 chunks of one byte without end": (LARGE, chunked(b"1\r\n \r\n" * 20_000)),
     "A32 a thousand trailers": ((400, 413, 431), chunked(
         b"0\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(1000)) + b"\r\n")),
     "A32 a trailer without a colon": (BAD, chunked(b"0\r\nnothing\r\n\r\n")),
+    "A40 absolute form with userinfo": (BAD, request("GET http://a@gateway/polls/ HTTP/1.1")),
+    "A40 absolute form without a host": (BAD, request("GET http:///polls/ HTTP/1.1")),
+    "A40 another scheme": (BAD, request("GET gopher://gateway/polls/ HTTP/1.1")),
+    "A40 asterisk for GET": (BAD, request("GET * HTTP/1.1")),
     **{
         f"A43 {octets!r} in the target": (BAD, in_target(octets))
         for octets in (b"#x", b"a b", b"\\", "ü".encode(), b"<", b">", b'"', b"\x00", b"\x7f", b"^",
@@ -146,6 +171,8 @@ OTHER_PROTOCOLS = {
     "SSH": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "SMTP": b"EHLO example.com\r\n\r\n",
     "only NUL": bytes(5000),
+    "a file of HTML": b"<!doctype html>\n<title>x</title>\n",
+    "only line ends": b"\r\n" * 5000,
 }
 
 
@@ -164,14 +191,23 @@ ODD_BUT_CLEAR = {
     "A12 0xA0 beside a value": ((200, 400), get("/polls/", "X: \xa0y\xa0")),
     "A12 0x85 beside a value": ((200, 400), get("/polls/", "X: \x85y")),
     "A14 HTTP/1.0 without Host": ((200, 400), b"GET /polls/ HTTP/1.0\r\n\r\n"),
+    "A15 HTTP/1.0 that asks to be kept": ((200,), request("GET /polls/ HTTP/1.0",
+                                                         "Connection: keep-alive")),
     "A16 HTTP/1.2": ((200, 505), request("GET /polls/ HTTP/1.2")),
     "A19 lower-case method": ((400, 405, 501), request("get /polls/ HTTP/1.1")),
     "A19 long method": ((400, 405, 414, 501), request("A" * 4096 + " /polls/ HTTP/1.1")),
+    "A20 a line end before the request": ((200, 400), b"\r\n" + get()),
+    "A25 no body, said so": ((200, 400), get("/polls/", "Content-Length: 0")),
+    "A25 leading zeros": ((200, 400), request("GET /polls/ HTTP/1.1", "Content-Length: 000")),
     "A39 absolute form": ((200,), request("GET http://gateway/polls/ HTTP/1.1")),
     "A39 absolute form of another host": ((200,), request("GET http://other:1/polls/ HTTP/1.1")),
     "A41 CONNECT": ((400, 405, 501), request("CONNECT a:443 HTTP/1.1")),
     "A42 OPTIONS *": ((200, 204, 405), request("OPTIONS * HTTP/1.1")),
     "A49 unknown expectation": ((417,), get("/polls/", "Expect: foo")),
+    "A50 an expectation on HTTP/1.0": ((200, 400), request(
+        "GET /polls/ HTTP/1.0", "Expect: 100-continue")),
+    "A50 an expectation twice": ((200, 400, 417), get("/polls/", "Expect: 100-continue",
+                                                     "Expect: 100-continue")),
     "A51 GET with a body": ((200, 400), request("GET /polls/ HTTP/1.1", "Content-Length: 5",
                                                body=b"GET /")),
     "A52 close wins": ((200,), get("/polls/", "Connection: close, keep-alive")),

@@ -8,6 +8,11 @@ from gateway import limits
 from wire import Wire, ballot, get, request
 
 
+@pytest.fixture(scope="module")
+def gateway(reached_both_ways):
+    return reached_both_ways
+
+
 def test_a_request_byte_by_byte_is_one_request(gateway, poll):
     with Wire(gateway) as wire:
         for byte in ballot(poll, "ada"):

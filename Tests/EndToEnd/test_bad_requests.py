@@ -4,6 +4,11 @@ import pytest
 
 from wire import Wire, get, request
 
+@pytest.fixture(scope="module")
+def gateway(reached_both_ways):
+    return reached_both_ways
+
+
 TRAVERSALS = [
     "/../etc/passwd", "/static/../../etc/passwd", "/static/../../../../../../etc/passwd",
     "/static//../x", "/./", "/%2e%2e/etc/passwd", "/%2e%2e%2fetc%2fpasswd",
@@ -20,6 +25,23 @@ def test_no_path_leads_out_of_the_files_of_the_page(gateway, path):
         answer = wire.answer()
         assert answer.status in (400, 404), answer
         assert b"root:" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/", "/polls/"])
+def test_head_has_no_body_whatever_the_path(gateway, path):  # B05
+    with Wire(gateway) as wire:
+        wire.send(request(f"HEAD {path} HTTP/1.1") + get())
+        assert wire.answer(to_head=True).status == 200
+        assert wire.answer().json()["results"] is not None
+
+
+@pytest.mark.parametrize("path", ["/polls/", "/votes/", "/polls/1/", "/", "*"])
+def test_options_name_what_may_be_done(gateway, path):  # B10
+    with Wire(gateway) as wire:
+        wire.send(request(f"OPTIONS {path} HTTP/1.1"))
+        answer = wire.answer()
+        assert (answer.status, answer.body) == (204, b"")
+        assert "OPTIONS" in answer.fields["allow"]
 
 
 @pytest.mark.parametrize("path", ["/%", "/%g0", "/%u0041", "/polls/%1", "/polls/1%zz/"])
@@ -85,6 +107,18 @@ def test_a_repeated_parameter_always_means_the_same(gateway):
             wire.send(get(f"/polls/?{query}"))
             statuses.add(wire.answer().status)
     assert len(statuses) == 1 and statuses <= {200, 422}
+
+
+@pytest.mark.parametrize(
+    ("query", "statuses"),
+    [("page=%zz", (400,)), ("page=%", (400,)), ("page=%00", (422,)), ("page=+1", (422,)),
+     ("%70age=1", (200,)), ("page[]=1", (400,)), ("page", (422,)), ("=1&&;", (200,)),
+     ("state=op%65n", (200,)), ("page=" + "1" * 4000, (404, 422))],
+)  # fmt: skip
+def test_an_odd_query_is_read_by_one_rule(gateway, query, statuses):  # B20
+    with Wire(gateway) as wire:
+        wire.send(get(f"/polls/?{query}"))
+        assert wire.answer().status in statuses
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import time
 
 import pytest
 
+from balancer import Balancer
 from gateway import REPOSITORY, Poll, limits
-from ports import free_port
-from postgres import unprivileged
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -177,35 +176,10 @@ def test_the_configuration_that_is_shipped_is_valid():
 @pytest.mark.parametrize("word", ["send-proxy", "send-proxy-v2"])
 def test_haproxy_names_its_clients(start_gateway, tmp_path, word):
     gateway = start_gateway("--proxy-protocol", "required", "--rate-votes", "3/min")
-    host, port = gateway.address
-    front = free_port()
-    settings = tmp_path / "haproxy.cfg"
-    settings.write_text(
-        f"""
-        defaults
-            mode tcp
-            timeout connect 5s
-            timeout client 1m
-            timeout server 1m
-        listen polls
-            bind 127.0.0.1:{front}
-            server one {host}:{port} {word}
-"""
-    )
-    subprocess.run(["chmod", "-R", "a+rX", tmp_path, tmp_path.parent, tmp_path.parent.parent])
-    balancer = subprocess.Popen([*unprivileged(), "haproxy", "-db", "-f", settings])
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", front), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+    with Balancer(gateway, tmp_path, word) as balancer:
         body = json.dumps({"title": "Which?", "options": ["a", "b"]}).encode()
         made = said(
-            ("127.0.0.1", front),
+            balancer.address,
             b"POST /polls/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
         )
@@ -213,10 +187,7 @@ def test_haproxy_names_its_clients(start_gateway, tmp_path, word):
         for client in range(10, 60):
             source = f"127.0.0.{client}"
             outcomes = [
-                status(said(("127.0.0.1", front), ballot(poll, f"{source} {n}"), source=source))
+                status(said(balancer.address, ballot(poll, f"{source} {n}"), source=source))
                 for n in range(4)
             ]
             assert outcomes == [201, 201, 201, 429]
-    finally:
-        balancer.terminate()
-        balancer.wait()
