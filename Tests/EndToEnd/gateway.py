@@ -29,6 +29,7 @@ LIMITS = {
     "message": "message-bytes",
     "fragments": "message-fragments",
     "subscriptions": "subscriptions",
+    "outbox": "outbox-bytes",
     "header_timeout": "header-timeout",
     "body_timeout": "body-timeout",
     "idle_timeout": "idle-timeout",

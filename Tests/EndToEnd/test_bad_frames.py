@@ -5,6 +5,7 @@ import struct
 
 import pytest
 
+from gateway import limits
 from wire import (
     BINARY,
     CLOSE,
@@ -34,6 +35,29 @@ def echo(gateway):
 
 START = frame(TEXT, b"x", fin=False)
 
+# After Markus Kuhn's decoder test: what never begins or never continues, what is cut, what is longer
+# than it need be, surrogates, and what lies past U+10FFFF.
+INVALID_UTF_8 = [
+    *(bytes([octet]) for octet in (0x80, 0xBF, 0xC0, 0xC1, 0xF5, 0xF8, 0xFC, 0xFE, 0xFF)),
+    b"\x80\xbf\x80", b"\xc3(", b"\xe2\x82", b"\xe2\x28\xa1", b"\xe2\x82\x28", b"\xf0\x9f\x8e",
+    b"\xf0\x28\x8c\xbc", b"\xf0\x90\x28\xbc", b"\xf0\x28\x8c\x28", b"\xdf", b"\xef\xbf", b"\xf7\xbf\xbf",
+    b"\xc0\xaf", b"\xc1\x81", b"\xc1\xbf", b"\xe0\x80\xaf", b"\xe0\x9f\xbf", b"\xf0\x80\x80\xaf",
+    b"\xf0\x8f\xbf\xbf", b"\xf8\x80\x80\x80\xaf", b"\xfc\x80\x80\x80\x80\xaf", b"\xc0\x80", b"\xe0\x80\x80",
+    b"\xed\xa0\x80", b"\xed\xad\xbf", b"\xed\xae\x80", b"\xed\xaf\xbf", b"\xed\xb0\x80", b"\xed\xbf\xbf",
+    b"\xed\xa0\x80\xed\xb0\x80", b"\xed\xaf\xbf\xed\xbf\xbf",
+    b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80",
+    b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf",
+]  # fmt: skip
+
+
+def cut_in_bytes(octets: bytes) -> bytes:
+    """A text message in fragments of one byte."""
+    pieces = [frame(CONTINUATION, octets[i : i + 1], fin=False) for i in range(1, len(octets) - 1)]
+    return b"".join(
+        [frame(TEXT, octets[:1], fin=False), *pieces, frame(CONTINUATION, octets[-1:])]
+    )
+
+
 BROKEN = {
     "D01 unmasked": (1002, frame(TEXT, b"x", masked=False)),
     "D01 unmasked ping": (1002, frame(PING, masked=False)),
@@ -45,6 +69,8 @@ BROKEN = {
     "D04 fragmented close": (1002, frame(CLOSE, b"\x03\xe8", fin=False)),
     "D04 long ping": (1002, frame(PING, b"x" * 126)),
     "D04 long close": (1002, frame(CLOSE, b"\x03\xe8" + b"x" * 124)),
+    "D05 ping of 126 bytes inside a message": (1002, START + frame(PING, b"x" * 126)),
+    "D05 ping whose length takes 8 bytes": (1002, frame(PING, b"x" * 65536)),
     "D06 continuation of nothing": (1002, frame(CONTINUATION, b"x")),
     "D06 unfinished continuation of nothing": (1002, frame(CONTINUATION, b"x", fin=False)),
     "D06 continuation of a finished message": (1002, START + frame(CONTINUATION, b"y")
@@ -55,6 +81,8 @@ BROKEN = {
     "D08 127-form of 5": (1002, frame(TEXT, b"12345", length_form=127)),
     "D08 127-form of 200": (1002, frame(TEXT, b"x" * 200, length_form=127)),
     "D09 top bit of the length": (1002, frame(TEXT, announced=1 << 63, length_form=127)),
+    "D10 126-form of 125": (1002, frame(TEXT, b"x" * 125, length_form=126)),
+    "D10 127-form of 65535": (1002, frame(TEXT, b"x" * 65535, length_form=127)),
     "D11 one byte past the limit": (1009, frame(TEXT, b"x" * (65536 + 1))),
     "D11 a terabyte announced": (1009, frame(TEXT, announced=1 << 40, length_form=127)),
     "D12 fragments past the limit": (1009, frame(TEXT, b"x" * 40000, fin=False)
@@ -65,13 +93,16 @@ BROKEN = {
                                           + frame(CONTINUATION, b"x", fin=False) * 1000),
     **{
         f"D16 invalid UTF-8 {octets.hex()}": (1007, frame(TEXT, b"ok " + octets))
-        for octets in (b"\xff", b"\x80", b"\xc0\xaf", b"\xc1\x81", b"\xe0\x80\xaf",
-                       b"\xf0\x80\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80",
-                       b"\xf5\x80\x80\x80",
-                       b"\xe2\x82", b"\xf0\x9f\x8e", b"\xc3(", b"\xf8\x88\x80\x80\x80")
+        for octets in INVALID_UTF_8
+    },
+    **{
+        f"D17 invalid UTF-8 {octets.hex()} cut": (1007, cut_in_bytes(b"ok " + octets + b"!"))
+        for octets in INVALID_UTF_8
     },
     "D17 invalid across fragments": (1007, frame(TEXT, b"\xe2\x82", fin=False)
                                     + frame(CONTINUATION, b"x")),
+    "D15 invalid behind a ping": (1007, frame(TEXT, b"\xe2\x82", fin=False) + frame(PING)
+                                 + frame(CONTINUATION, b"x")),
     "D17 invalid before the end": (1007, frame(TEXT, b"\xff", fin=False)
                                   + frame(CONTINUATION, b"x")),
     "D18 cut at the end": (1007, frame(TEXT, b"\xe2", fin=False) + frame(CONTINUATION, b"\x82")),
@@ -135,7 +166,7 @@ def test_a_binary_message_is_refused_where_only_text_has_a_meaning(gateway):
 # What is allowed
 
 
-@pytest.mark.parametrize("count", [0, 1, 125, 126, 127, 65535, 65536])
+@pytest.mark.parametrize("count", [0, 1, 125, 126, 127, 128, 65535, 65536])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_message_of_any_length_up_to_the_limit_comes_back(echo, opcode, count):
     payload = bytes(33 + n % 90 for n in range(count))
@@ -163,9 +194,55 @@ def test_an_unasked_pong_is_ignored(echo):
     assert echo.take_frame() == (TEXT, b"x")
 
 
+def test_a_flood_of_pongs_is_ignored(echo):  # D25
+    echo.send(frame(PONG, b"p" * 125) * 10_000 + frame(TEXT, b"x"))
+    assert echo.take_frame() == (TEXT, b"x")
+
+
+def test_pings_at_once_are_answered_by_the_newest_at_least(echo):
+    echo.send(b"".join(frame(PING, b"%d" % n) for n in range(10)) + frame(TEXT, b"x"))
+    pongs = []
+    while (taken := echo.take_frame()) != (TEXT, b"x"):
+        assert taken[0] == PONG
+        pongs.append(int(taken[1]))
+    assert pongs == sorted(pongs) and pongs[-1] == 9
+
+
+def test_a_message_may_come_in_many_frames_and_those_in_pieces(echo):
+    payload = bytes(33 + n % 90 for n in range(65536))
+    pieces = [payload[i : i + 1300] for i in range(0, len(payload), 1300)]
+    data = frame(TEXT, pieces[0], fin=False)
+    data += b"".join(frame(CONTINUATION, piece, fin=False) for piece in pieces[1:-1])
+    data += frame(CONTINUATION, pieces[-1])
+    for i in range(0, len(data), 997):
+        echo.send(data[i : i + 997])
+    assert echo.take_frame() == (TEXT, payload)
+
+
+def test_a_close_inside_a_message_ends_it(echo):
+    echo.send(START + close_frame(1000) + frame(CONTINUATION, b"y"))
+    assert echo.close_code() == 1000
+    assert echo.rest() == b""
+
+
+def test_nothing_is_answered_behind_the_close(echo):  # D40
+    echo.send(close_frame(1000) + frame(PING, b"late") + frame(TEXT, b"late"))
+    assert echo.take_frame()[0] == CLOSE
+    assert echo.rest() == b""
+
+
+def test_what_was_sent_before_the_close_is_answered_before_it(echo):
+    payload = b"x" * 65536
+    echo.send(frame(TEXT, payload) * 4 + close_frame(1000))
+    assert [echo.take_frame() for _ in range(4)] == [(TEXT, payload)] * 4
+    assert echo.close_code() == 1000
+
+
 @pytest.mark.parametrize(
-    "characters", ["κόσμε", "\ufeffbom", "a\0b", "\ud7ff\ue000", "\U0010ffff", "🎉" * 50]
-)
+    "characters",
+    ["κόσμε", "\ufeffbom", "a\0b", "\ud7ff\ue000", "\U0010ffff", "🎉" * 50, "\x7f\x80\u07ff\u0800",
+     "\uffff\U00010000", "\ufffd\ufffe\uffff", "\U0001fffe\U0001ffff\U0010fffe", "\ufdd0\ufdef"],
+)  # fmt: skip
 def test_valid_utf_8_comes_back_however_it_is_cut(echo, characters):
     octets = characters.encode()
     pieces = [octets[i : i + 1] for i in range(len(octets))][:100]
@@ -252,3 +329,19 @@ def test_a_socket_that_goes_without_a_close_leaves_nothing_behind(gateway, poll,
         message = wire.take_message()
         while message.get("viewers") != 1:
             message = wire.take_message()
+
+
+def test_megabytes_pass_where_the_limits_are_raised(start_gateway):  # D39
+    gateway = start_gateway("--ws-echo", *limits(message="2MiB", fragments=70_000, outbox="8MiB"))
+    payload = bytes(33 + n % 90 for n in range(1 << 16)) * 32
+    pieces = [payload[i : i + 64] for i in range(0, len(payload), 64)]
+    fragments = frame(TEXT, pieces[0], fin=False)
+    fragments += b"".join(frame(CONTINUATION, piece, fin=False) for piece in pieces[1:-1])
+    fragments += frame(CONTINUATION, pieces[-1])
+    with Wire(gateway) as wire:
+        wire.handshake("/ws/echo/")
+        for message in (frame(TEXT, payload), fragments):
+            wire.send(message)
+            assert wire.take_frame() == (TEXT, payload)
+        wire.send(frame(TEXT, announced=(2 << 20) + 1, length_form=127))
+        assert wire.close_code() == 1009

@@ -69,7 +69,7 @@ class Wire:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.received = b""
+        self.received = bytearray()
         self.ended = False
         try:
             self.socket.connect(gateway.address)
@@ -111,14 +111,16 @@ class Wire:
         """The next `count` bytes."""
         while len(self.received) < count:
             assert self._fill(), f"the connection ended after {self.received!r}"
-        taken, self.received = self.received[:count], self.received[count:]
+        taken = bytes(self.received[:count])
+        del self.received[:count]
         return taken
 
     def take_line(self) -> bytes:
         """The next line, without its CRLF."""
         while b"\r\n" not in self.received:
             assert self._fill(), f"the connection ended after {self.received!r}"
-        line, self.received = self.received.split(b"\r\n", 1)
+        line = self.take(self.received.index(b"\r\n"))
+        del self.received[:2]
         return line
 
     def answer(self, to_head=False) -> Answer:
@@ -150,15 +152,13 @@ class Wire:
         while not self.ended:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))
             self._fill()
-        rest, self.received = self.received, b""
-        return rest
+        return self.take(len(self.received))
 
     def read_for(self, seconds: float) -> bytes:
         """What comes within `seconds`, or until the gateway closes before that."""
         with contextlib.suppress(TimeoutError):
             return self.rest(seconds)
-        rest, self.received = self.received, b""
-        return rest
+        return self.take(len(self.received))
 
     # WebSocket
 
@@ -246,7 +246,14 @@ def frame(
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode, second]) + length
     if not masked:
         return head + payload
-    return head + mask + bytes(byte ^ mask[index & 3] for index, byte in enumerate(payload))
+    return head + mask + masked_with(mask, payload)
+
+
+def masked_with(mask: bytes, payload: bytes) -> bytes:
+    """As one large number each, which is a thousand times faster than byte by byte."""
+    stream = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(stream, "big")
+    return number.to_bytes(len(payload), "big")
 
 
 def text(document) -> bytes:
