@@ -83,9 +83,15 @@ def pytest_sessionfinish():
     stores.close()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the tests that take minutes")
+
+
 def pytest_collection_modifyitems(config, items):
-    """A store's own tests run with that store only."""
+    """A store's own tests run with that store only, long ones only where they are asked for."""
     others = {"sqlite", "postgres"} - {stores.KIND}
+    if not config.getoption("--long"):
+        others.add("long")
     kept = [item for item in items if not others & {mark.name for mark in item.iter_markers()}]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -38,6 +38,7 @@ LIMITS = {
     "proxy_timeout": "proxy-timeout",
     "tls_timeout": "tls-timeout",
     "connections": "connections",
+    "buffer_bytes": "buffer-bytes",
     "connections_per_address": "connections-per-address",
     "waiting_ballots": "waiting-ballots",
     "commit_timeout": "commit-timeout",
@@ -105,7 +106,8 @@ class Gateway:
     what it has signed, for the host "localhost"."""
 
     def __init__(self, folder: Path, *arguments, environment=None, without=(), store=None,
-                 authority=None):  # fmt: skip
+                 authority=None, under=()):  # fmt: skip
+        self.under = list(under)  # what the command line begins with, such as `prlimit`
         self.folder = Path(folder)
         self.authority = authority
         self.store = store or stores.new(self.folder)
@@ -121,6 +123,8 @@ class Gateway:
         self.environment = clean_environment(environment)
         self.log = collections.deque(maxlen=2000)
         self.up = threading.Event()
+        self.reads_log = threading.Event()
+        self.reads_log.set()
         self.process: subprocess.Popen | None = None
 
     # The process
@@ -129,7 +133,7 @@ class Gateway:
         self.url = self.ops_url = None
         ready = threading.Event()
         self.process = subprocess.Popen(
-            [binary(), "serve", *self.arguments],
+            [*self.under, binary(), "serve", *self.arguments],
             env=self.environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -172,6 +176,7 @@ class Gateway:
     def _read_log(self, process: subprocess.Popen, ready: threading.Event):
         for line in process.stderr:
             self.log.append(line)
+            self.reads_log.wait()
             if found := re.search(r"listening on (https?://[^\s\"]+)", line):
                 self.url = self.url or found[1]
             if found := re.search(r"ops on (http://[^\s\"]+)", line):

@@ -63,8 +63,11 @@ class Wire:
     """One TCP connection. Everything waits at most `seconds`. One that the gateway resets is at its
     end, even where `connect` is what reports it; one that it refuses is an error."""
 
-    def __init__(self, gateway, seconds: float = ANSWER_SECONDS, receive_buffer: int | None = None):
+    def __init__(self, gateway, seconds: float = ANSWER_SECONDS, receive_buffer: int | None = None,
+                 source: str | None = None):  # fmt: skip
         self.socket = socket.socket()
+        if source is not None:
+            self.socket.bind((source, 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)

@@ -1,0 +1,172 @@
+"""Ways in which a gateway's surroundings fail, each for as long as its context lasts."""
+
+import contextlib
+import functools
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import prometheus
+from gateway import Gateway, binary, clean_environment
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+def limit_hits(gateway: Gateway, limit: str) -> float:
+    """How often this limit was passed, by its name on the command line."""
+    samples = prometheus.parse(gateway.ops("GET", "/metrics").text)
+    return samples.get(f'pollstream_limits_hit_total{{limit="{limit}"}}', 0)
+
+
+def cpu_seconds(gateway: Gateway) -> float:
+    fields = Path(f"/proc/{gateway.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def descriptors_limited(gateway: Gateway, count: int):
+    pid = gateway.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def stopped(gateway: Gateway):
+    gateway.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        gateway.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def throttled(gateway: Gateway, share: float, period: float = 0.1):
+    """The process runs for `share` of each period, as under a quota of its control group."""
+    over = threading.Event()
+
+    def throttle():
+        while not over.wait(share * period):
+            with stopped(gateway):
+                time.sleep((1 - share) * period)
+
+    thread = threading.Thread(target=throttle)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class Clock:
+    """A wall clock that can be set; monotonic time goes on as ever."""
+
+    def __init__(self, file: Path):
+        self._file = file
+        self.set("+0")
+        self.environment = {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set(self, shift: str):
+        """`+1d`, `-1h`: so far from the real time."""
+        new = self._file.with_suffix(".new")
+        new.write_text(shift + "\n")
+        new.replace(self._file)
+
+
+@contextlib.contextmanager
+def log_unread(gateway: Gateway):
+    """Nobody reads the gateway's standard error."""
+    gateway.reads_log.clear()
+    try:
+        yield
+    finally:
+        gateway.reads_log.set()
+
+
+def start_bare(folder: Path, port: int, stderr) -> subprocess.Popen:
+    """A gateway of which nothing can be read."""
+    return subprocess.Popen(
+        [binary(), "serve", "--listen", f"127.0.0.1:{port}", "--ops-listen", "off",
+         "--database", f"sqlite:{folder}/bare.db"],
+        env=clean_environment(), stdin=subprocess.DEVNULL, stderr=stderr,
+    )  # fmt: skip
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/polls/", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def on_a_small_disk(folder: Path, size: str) -> list[str]:
+    """To be put before a command: it sees a small disk of its own in place of `folder`."""
+    script = f'mount -t tmpfs -o size={size} small "{folder}" && cd "{folder}" && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+
+
+def integrity(database: Path) -> str:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchone()[0]
+
+
+@functools.cache
+def can_trace() -> bool:
+    done = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True)
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def injected(gateway: Gateway, what: str):
+    """A system call of the gateway fails or is slow, as `strace -e inject=` says."""
+    call = what.partition(":")[0]
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-q", "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={what}",
+         "-p", str(gateway.process.pid)],
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        wait_until_traced(gateway)
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        tracer.stderr.close()
+
+
+def wait_until_traced(gateway: Gateway):
+    deadline = time.monotonic() + 20
+    tasks = Path(f"/proc/{gateway.process.pid}/task")
+    while any("TracerPid:\t0" in (task / "status").read_text() for task in tasks.iterdir()):
+        assert time.monotonic() < deadline, "strace does not attach"
+        time.sleep(0.02)
+
+
+NETWORK = ["unshare", "--map-root-user", "--net"]
+
+
+@functools.cache
+def can_vanish() -> bool:
+    done = subprocess.run([*NETWORK, "ip", "link", "set", "lo", "up"], capture_output=True)
+    return done.returncode == 0
+
+
+def in_network_of_its_own(script: str, *arguments) -> list[str]:
+    return [*NETWORK, sys.executable, script, *map(str, arguments)]

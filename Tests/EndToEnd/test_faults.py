@@ -1,0 +1,373 @@
+"""Peers, machines and operators that fail: BAD_INPUT section H, and K06, K16, K17 and K23. What a fault
+costs those who do nothing wrong is bounded here generously, as machines differ, and measured by
+`Tests/Faults/run`."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import attackers
+import faults
+import prometheus
+from attackers import attacked
+from gateway import limits
+from live import Viewer
+from onlookers import Onlookers
+from postgres import free_port
+from wire import TEXT, Wire, frame, get, upgrade
+
+# What a viewer may wait for a tally while somebody else misbehaves, in milliseconds: with a debug build,
+# on a machine that does much else. Nobody waits for a timeout of ours.
+PATIENCE_MS = 3000
+
+
+def descriptors(gateway) -> int:
+    return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+
+
+def metric(gateway, name: str) -> float:
+    return sum(
+        value
+        for key, value in prometheus.parse(gateway.ops("GET", "/metrics").text).items()
+        if key.partition("{")[0] == name
+    )
+
+
+def eventually(condition, seconds: float = 20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.05)
+
+
+# Peers in bulk
+
+ATTACKS = {
+    attackers.slow_heads: 300,
+    attackers.slow_bodies: 300,
+    attackers.slow_readers: 100,
+    attackers.slow_downloads: 50,
+    attackers.silent: 300,
+    attackers.pings: 4,
+    attackers.fragments: 4,
+    attackers.subscriptions: 4,
+    attackers.requests: 4,
+    attackers.malformed: 20,
+    attackers.handshakes: 50,
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+def test_others_are_served_while_somebody_attacks(start_gateway, attack):
+    gateway = start_gateway(
+        *limits(header_timeout="2s", body_timeout="2s", idle_timeout="2s", ping_period="1s")
+    )
+    poll = gateway.create_poll()
+    with Onlookers(gateway) as onlookers:
+        onlookers.vote()
+        before = gateway.resident_bytes()
+        with attacked(gateway, attack, poll, ATTACKS[attack]):
+            latencies = onlookers.watch(2)
+            assert gateway.resident_bytes() - before < 96 << 20
+            assert latencies.quantile(1) < PATIENCE_MS
+            assert gateway.ops("GET", "/livez").status_code == 200
+    # Whatever they held is given back.
+    eventually(lambda: descriptors(gateway) < 60)
+
+
+def test_a_peer_that_is_slow_for_ever_is_not_kept_for_ever(start_gateway):  # A56, A57
+    gateway = start_gateway(
+        *limits(header_timeout="500ms", body_timeout="500ms", idle_timeout="500ms"),
+        *limits(ping_period="500ms"),
+    )
+    poll = gateway.create_poll()
+    before = descriptors(gateway)
+    slow = (attackers.slow_heads, attackers.slow_bodies, attackers.slow_downloads)
+    with contextlib.ExitStack() as stack:
+        for attack in slow:
+            stack.enter_context(attacked(gateway, attack, poll, 20))
+        names = ("header-timeout", "body-timeout", "not-reading")
+        eventually(lambda: all(faults.limit_hits(gateway, name) > 0 for name in names))
+    eventually(lambda: descriptors(gateway) <= before + 2)
+
+
+def test_a_reader_that_comes_back_gets_the_newest(start_gateway):  # H07
+    gateway = start_gateway("--tick", "5ms")
+    poll = gateway.create_poll([f"option {n}" * 10 for n in range(20)])
+    with Wire(gateway, receive_buffer=2048) as sleeper:
+        sleeper.handshake(f"/ws/polls/{poll.id}/")
+        for number in range(300):
+            gateway.cast(poll, number % 20, f"voter {number}")
+        newest = gateway.results(poll)
+        seen = 0
+        while (message := sleeper.take_message()).get("total") != newest["total"]:
+            seen += message["type"] == "tally"
+        assert message["counts"] == newest["counts"]
+        assert seen < 290, "it was told what is long past"
+
+
+def test_a_connection_may_subscribe_to_so_many_and_ask_as_often_as_it_likes(gateway):  # H09, H10
+    polls = [gateway.create_poll() for _ in range(130)]
+    before = gateway.resident_bytes()
+    with Viewer(gateway) as viewer:
+        viewer.subscribe(*(poll.id for poll in polls[:128]))
+        for _ in range(5000):
+            viewer.send(type="subscribe", poll_ids=[polls[128].id])
+            viewer.send(type="unsubscribe", poll_ids=[polls[129].id])
+        codes = {message["code"] for message in viewer.said_by_now() if message["type"] == "error"}
+        assert codes <= {"too_many_subscriptions", "overloaded"} and codes
+    assert gateway.resident_bytes() - before < 32 << 20
+
+
+# Half-open: the other end is gone and nothing says so
+
+
+@pytest.mark.skipif(not faults.can_vanish(), reason="no network namespace can be made here")
+def test_peers_that_vanish_are_reaped_and_nobody_else(tmp_path):  # H08
+    done = subprocess.run(
+        faults.in_network_of_its_own("half_open.py", tmp_path), capture_output=True, text=True,
+        timeout=55, cwd=Path(__file__).parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Descriptors
+
+
+def test_out_of_descriptors_nobody_is_lost_and_whoever_comes_is_let_go(start_gateway):  # H01
+    gateway = start_gateway()
+    with Onlookers(gateway) as onlookers:
+        onlookers.vote()
+        with faults.descriptors_limited(gateway, descriptors(gateway) + 10):
+            wires = [Wire(gateway) for _ in range(200)]
+            for wire in wires:
+                wire.send(get())
+            used = faults.cpu_seconds(gateway)
+            ended = sum(wire.rest(15) == b"" or wire.ended for wire in wires)
+            assert ended >= 190
+            # It is over, and nothing spins.
+            time.sleep(1)
+            assert faults.cpu_seconds(gateway) - used < 3
+            for viewer in onlookers.viewers:
+                assert viewer.said_by_now() == []
+            for wire in wires:
+                wire.socket.close()
+        assert onlookers.vote() < PATIENCE_MS
+        eventually(lambda: gateway.get("/polls/").status_code == 200)
+
+
+@pytest.mark.postgres
+def test_the_database_is_found_again_although_descriptors_are_short(start_gateway):  # H02
+    gateway = start_gateway()
+    poll = gateway.create_poll()
+    with faults.descriptors_limited(gateway, descriptors(gateway) + 5):
+        wires = [Wire(gateway) for _ in range(100)]
+        gateway.store.server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        for wire in wires:
+            wire.socket.close()
+        eventually(lambda: gateway.vote(poll, 0, "ada").status_code in (200, 201))
+
+
+# Memory and processor
+
+
+@pytest.mark.parametrize("attack", [attackers.half_bodies, attackers.half_messages],
+                         ids=lambda attack: attack.__name__)  # fmt: skip
+def test_memory_that_is_short_is_refused_before_it_is_gone(start_gateway, attack):  # H14
+    gateway = start_gateway(*limits(buffer_bytes="32MiB"))
+    poll = gateway.create_poll()
+    with Onlookers(gateway) as onlookers:
+        before = gateway.resident_bytes()
+        with attacked(gateway, attack, poll, 1500):  # 96 MiB
+            assert gateway.resident_bytes() - before < 64 << 20
+            assert faults.limit_hits(gateway, "buffer-bytes") > 0
+            assert onlookers.watch(1).quantile(1) < PATIENCE_MS
+        assert gateway.post("/polls/", json={"title": "t", "options": ["a", "b"]}).ok
+
+
+def test_a_fifth_of_a_processor_answers_pings_in_time(start_gateway):  # K27
+    gateway = start_gateway(*limits(ping_period="1s"))
+    with Onlookers(gateway, 20) as onlookers, faults.throttled(gateway, 0.2):
+        for _ in range(20):
+            assert onlookers.vote() < PATIENCE_MS
+            began = time.monotonic()
+            for viewer in onlookers.viewers:
+                assert viewer.socket.ping().wait(2)
+            assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("seconds", [3])
+def test_a_gateway_that_stood_still_holds_it_against_nobody(start_gateway, seconds):
+    """As after a pause of its virtual machine: who answered all that it was asked stays."""
+    gateway = start_gateway(*limits(ping_period="500ms", header_timeout="1s"))
+    with Onlookers(gateway, 20) as onlookers, Wire(gateway) as half:
+        onlookers.vote()
+        half.send(get()[:-2])
+        with faults.stopped(gateway):
+            time.sleep(seconds)
+        half.send(b"\r\n")
+        assert half.answer().status == 200
+        for _ in range(5):
+            onlookers.vote()
+            time.sleep(0.3)
+
+
+@pytest.mark.long
+def test_half_a_minute_of_standing_still_costs_nobody_a_connection(start_gateway):
+    gateway = start_gateway()
+    with Onlookers(gateway, 50) as onlookers:
+        onlookers.vote()
+        for _ in range(2):
+            with faults.stopped(gateway):
+                time.sleep(30)
+            assert onlookers.vote() < PATIENCE_MS
+
+
+# Clocks
+
+
+@pytest.mark.skipif(not faults.FAKETIME.exists(), reason="no libfaketime")
+def test_a_wall_clock_that_jumps_closes_no_connection(start_gateway, tmp_path):  # K06
+    clock = faults.Clock(tmp_path / "clock")
+    gateway = start_gateway(*limits(ping_period="500ms"), environment=clock.environment)
+    with Onlookers(gateway) as onlookers:
+        revision = 0
+        for jump in ("+1d", "-1h", "+30y", "+0", "-2d", "+0"):
+            clock.set(jump)
+            assert onlookers.vote() < PATIENCE_MS
+            time.sleep(0.3)
+            newest = gateway.results(onlookers.poll)["revision"]
+            assert newest > revision, "a revision fell"
+            revision = newest
+        assert gateway.audit(onlookers.poll)["consistent"] is True
+        # In its own time, which stands in the database, the poll ends.
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        ends = gateway.create_poll(end_time=end)
+        clock.set("+2h")
+        eventually(lambda: gateway.poll(ends)["state"] == "closed")
+        clock.set("+0")
+        assert gateway.poll(ends)["state"] == "closed"
+        onlookers.vote()
+
+
+# Log
+
+
+def test_a_log_that_nobody_reads_stops_nobody(start_gateway):  # H18
+    gateway = start_gateway("--log-level", "debug", *limits(header_timeout="300ms"))
+    with faults.log_unread(gateway), Onlookers(gateway) as onlookers:
+        for _ in range(200):
+            gateway.get("/nowhere", headers={"X-Request-Id": "x" * 100})
+        assert onlookers.vote() < PATIENCE_MS
+        assert metric(gateway, "pollstream_log_dropped_lines_total") > 0
+
+
+def test_a_log_disk_that_is_full_stops_nobody(tmp_path):  # H18
+    port = free_port()
+    with open("/dev/full", "w") as full:
+        process = faults.start_bare(tmp_path, port, stderr=full)
+    try:
+        eventually(lambda: faults.answers(port))
+        for _ in range(100):
+            assert faults.answers(port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+# The disk
+
+
+@pytest.mark.sqlite
+def test_a_full_disk_refuses_ballots_until_there_is_room(start_gateway, tmp_path):  # K16
+    folder = tmp_path / "small"
+    folder.mkdir()
+    gateway = start_gateway(
+        folder=folder, under=faults.on_a_small_disk(folder, "4m"), *limits(commit_timeout="2s")
+    )
+    inside = Path(f"/proc/{gateway.process.pid}/root{folder}")
+    poll = gateway.create_poll()
+    counted = []
+    with Onlookers(gateway, 3) as onlookers:
+        filler = inside / "filler"
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        for number in range(2000):
+            answer = gateway.vote(poll, 0, f"voter {number} {'x' * 150}")
+            if answer.status_code != 201:
+                assert answer.status_code in (503, 504)
+                break
+            counted.append(number)
+        else:
+            raise AssertionError("the disk was never full")
+        eventually(lambda: gateway.ops("GET", "/readyz").status_code == 503)
+        assert gateway.ops("GET", "/livez").status_code == 200
+        filler.unlink()
+        eventually(lambda: gateway.vote(poll, 0, "afterwards").status_code in (200, 201))
+        assert onlookers.vote() < PATIENCE_MS
+    assert gateway.results(poll)["total"] >= len(counted) + 1
+    assert gateway.audit(poll)["consistent"] is True
+    copy = tmp_path / "copy"
+    shutil.copytree(inside, copy)
+    assert faults.integrity(copy / "pollstream.db") == "ok"
+
+
+@pytest.mark.sqlite
+@pytest.mark.skipif(not faults.can_trace(), reason="no process may be traced here")
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+def test_a_disk_that_fails_confirms_nothing(start_gateway, call):  # K17
+    gateway = start_gateway(*limits(commit_timeout="2s"))
+    poll = gateway.create_poll()
+    counted = [gateway.cast(poll, 0, "before")]
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        with faults.injected(gateway, f"{call}:error=EIO"):
+            for number in range(3):
+                answer = gateway.vote(poll, 0, f"voter {number}")
+                assert answer.status_code in (503, 504), answer.text
+            viewer.said_by_now()
+        eventually(lambda: gateway.vote(poll, 0, "after").status_code in (200, 201))
+        viewer.said_by_now()
+    assert gateway.results(poll)["total"] == gateway.stored_ballots() >= len(counted) + 1
+    assert gateway.audit(poll)["consistent"] is True
+
+
+@pytest.mark.sqlite
+@pytest.mark.skipif(not faults.can_trace(), reason="no process may be traced here")
+def test_a_slow_disk_makes_batches_and_stalls_no_loop(start_gateway):  # K23
+    gateway = start_gateway()
+    poll = gateway.create_poll()
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        with faults.injected(gateway, "fdatasync:delay_enter=200ms"):
+            began = time.monotonic()
+            for number in range(100):
+                viewer.send(type="vote", ref=str(number), poll_id=poll.id,
+                            option_ids=poll.options[:1], voter=f"voter {number}")  # fmt: skip
+            assert viewer.socket.ping().wait(0.5), "a ping waits for the disk"
+            for _ in range(100):
+                viewer.until("ack")
+            assert 0.2 < time.monotonic() - began < 5, "a hundred ballots, one by one"
+    assert gateway.stored_ballots() == 100
+
+
+def test_a_burst_of_connections_is_taken_or_let_go_and_over(gateway):  # H23
+    wires = [Wire(gateway) for _ in range(1000)]
+    for wire in wires:
+        wire.send(upgrade("/ws/") + frame(TEXT, b'{"type":"ping"}'))
+    for wire in wires:
+        assert wire.answer().status == 101
+        assert wire.take_message() == {"type": "pong"}
+        wire.reset()
+    assert gateway.get("/polls/").status_code == 200
