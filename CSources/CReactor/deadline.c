@@ -2,12 +2,13 @@
 
 #include "outbox.h"
 
-static uint32_t step_at(uint64_t now_ns) {
-    return (uint32_t)((now_ns / 1000000) >> PS_WHEEL_MS_BITS);
+static uint32_t step_after(const ps_loop *loop, uint32_t delay_ms) {
+    uint64_t at_ms = loop->now_ns / 1000000 + delay_ms;
+    return (uint32_t)(at_ms >> PS_WHEEL_MS_BITS) - loop->wheel.stood_still;
 }
 
 uint32_t ps_deadline_step(const ps_loop *loop, uint32_t delay_ms) {
-    return (uint32_t)((loop->now_ns / 1000000 + delay_ms) >> PS_WHEEL_MS_BITS) + 1;
+    return step_after(loop, delay_ms) + 1;
 }
 
 /* Steps are compared by their distance, so that they may wrap. */
@@ -195,10 +196,11 @@ void ps_deadline_expire(ps_loop *loop, ps_connection *connection) {
 }
 
 void ps_deadline_run(ps_loop *loop) {
-    uint32_t now = step_at(loop->now_ns);
+    uint32_t now = step_after(loop, 0);
     uint32_t behind = now - loop->wheel.now;
-    if (behind > PS_WHEEL_STEPS) {
-        loop->wheel.now = now - PS_WHEEL_STEPS; /* after a long stop, one round meets everybody */
+    if (behind > PS_WHEEL_LATE_STEPS) {
+        loop->wheel.stood_still += behind - 1;
+        now -= behind - 1;
     }
     while (loop->wheel.now != now) {
         loop->wheel.now++;

@@ -19,6 +19,7 @@ struct ps_connection;
 enum {
     PS_WHEEL_MS_BITS = 7, /* a step is 128 ms */
     PS_WHEEL_STEPS = 256, /* a round is 32.8 s; what lies further is passed over once a round */
+    PS_WHEEL_LATE_STEPS = 8, /* who is later than a second stood still */
 };
 
 typedef enum ps_deadline_class {
@@ -33,6 +34,7 @@ typedef enum ps_deadline_class {
 
 struct ps_wheel {
     uint32_t now;                      /* the last step that was run */
+    uint32_t stood_still;              /* steps that are not counted, see ps_deadline_run */
     uint32_t buckets[PS_WHEEL_STEPS];  /* slot + 1 of the first entry */
 };
 
@@ -51,7 +53,10 @@ void ps_deadline_arm(struct ps_loop *loop, struct ps_connection *connection);
 /* Takes a connection that goes away off the wheel. */
 void ps_deadline_unlink(struct ps_loop *loop, struct ps_connection *connection);
 
-/* Runs all steps up to now: whoever's entry is reached is listed for ps_deadline_expire. */
+/* Runs all steps up to now: whoever's entry is reached is listed for ps_deadline_expire.
+ *
+ * Time in which this loop did not run, as while its machine was paused, is not counted: what peers
+ * sent meanwhile has not been read, and they did not hear us. */
 void ps_deadline_run(struct ps_loop *loop);
 
 /* Does what is due by now, if anything is. Calls: on_refused. */
