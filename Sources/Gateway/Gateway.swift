@@ -2,6 +2,7 @@ import Identity
 import JSON
 import Polls
 package import Reactor
+import Threads
 
 /// The front door of one loop: routes requests, holds the boards of the polls that are watched or
 /// voted on here, and gives answers back to who waits for them. Confined to its loop's thread.
@@ -21,7 +22,9 @@ package final class Gateway {
     /// nil until the store could be reached: till then requests are refused before they need them.
     private(set) var secrets: Secrets!
     private var inbox: Inbox<LoopMessage>!
+    /// What was taken out of it and not come to yet.
     private var arrived: [LoopMessage] = []
+    private static let wakeNanoseconds: Int64 = 5_000_000
     private var waiting = WaitingTable()
 
     // The live half.
@@ -139,14 +142,28 @@ extension Gateway: LoopHandler {
         forgetStream(connection)
     }
 
+    /// Takes what has arrived, in order, but no more than a turn has time for: pages of long polls by the
+    /// thousand would keep everybody else waiting.
     package func loopDidWake(_ loop: Loop) {
-        inbox.drain(into: &arrived)
+        let isRest = !arrived.isEmpty
+        if !isRest { inbox.drain(into: &arrived) }
         // Taken out of the property, so that the storage is ours alone when it is used again.
         var batch: [LoopMessage] = []
         swap(&batch, &arrived)
-        for message in batch { receive(message) }
+        let end = Clock.monotonicNanoseconds() + Self.wakeNanoseconds
+        var count = 0
+        while count < batch.count, count == 0 || Clock.monotonicNanoseconds() < end {
+            receive(batch[count])
+            count += 1
+        }
         publishFeed()
-        batch.removeAll(keepingCapacity: batch.count < 1024)
+        // Who wrote behind a rest has woken us already.
+        if isRest || count < batch.count { loop.waker.wake() }
+        if count < batch.count {
+            batch.removeFirst(count)
+        } else {
+            batch.removeAll(keepingCapacity: count < 1024)
+        }
         swap(&batch, &arrived)
     }
 
