@@ -106,7 +106,7 @@ def slow_readers(at, poll: int, count: int):
 
 def slow_downloads(at, poll: int, count: int):
     """Clients who ask for much, many times over, and read ten bytes a second."""
-    wires = sockets(at, count, get("/polls/?state=all&page_size=100") * 50, receive_buffer=2048)
+    wires = sockets(at, count, get("/polls/?state=all&page_size=100") * 500, receive_buffer=2048)
     ready()
     while True:
         time.sleep(1)
@@ -204,8 +204,22 @@ def handshakes(at, poll: int, count: int):
             wire.reset()
 
 
-ATTACKS = (slow_heads, slow_bodies, half_bodies, half_messages, slow_readers, slow_downloads, silent,
-           pings, fragments, subscriptions, requests, malformed, handshakes)  # fmt: skip
+# By how many connections each is done.
+ATTACKS = {
+    slow_heads: 300,
+    slow_bodies: 300,
+    slow_readers: 100,
+    slow_downloads: 50,
+    silent: 300,
+    pings: 4,
+    fragments: 4,
+    subscriptions: 4,
+    requests: 4,
+    malformed: 20,
+    handshakes: 50,
+    half_bodies: 1500,
+    half_messages: 1500,
+}
 
 
 @contextlib.contextmanager

@@ -15,11 +15,12 @@ import pytest
 import attackers
 import faults
 import prometheus
-from attackers import attacked
-from gateway import limits
+import stores
+from attackers import ATTACKS, attacked
+from gateway import in_the_future, limits
 from live import Viewer
 from onlookers import Onlookers
-from postgres import free_port
+from ports import free_port
 from wire import TEXT, Wire, frame, get, upgrade
 
 # What a viewer may wait for a tally while somebody else misbehaves, in milliseconds: with a debug build,
@@ -48,22 +49,11 @@ def eventually(condition, seconds: float = 20):
 
 # Peers in bulk
 
-ATTACKS = {
-    attackers.slow_heads: 300,
-    attackers.slow_bodies: 300,
-    attackers.slow_readers: 100,
-    attackers.slow_downloads: 50,
-    attackers.silent: 300,
-    attackers.pings: 4,
-    attackers.fragments: 4,
-    attackers.subscriptions: 4,
-    attackers.requests: 4,
-    attackers.malformed: 20,
-    attackers.handshakes: 50,
-}
+OF_MEMORY = (attackers.half_bodies, attackers.half_messages)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+@pytest.mark.parametrize("attack", [each for each in ATTACKS if each not in OF_MEMORY],
+                         ids=lambda attack: attack.__name__)  # fmt: skip
 def test_others_are_served_while_somebody_attacks(start_gateway, attack):
     gateway = start_gateway(
         *limits(header_timeout="2s", body_timeout="2s", idle_timeout="2s", ping_period="1s")
@@ -86,14 +76,19 @@ def test_a_peer_that_is_slow_for_ever_is_not_kept_for_ever(start_gateway):  # A5
         *limits(header_timeout="500ms", body_timeout="500ms", idle_timeout="500ms"),
         *limits(ping_period="500ms"),
     )
-    poll = gateway.create_poll()
+    for _ in range(40):  # a page of the list then is larger than what the kernel keeps for a peer
+        poll = gateway.create_poll([f"option {n} " * 20 for n in range(20)])
     before = descriptors(gateway)
-    slow = (attackers.slow_heads, attackers.slow_bodies, attackers.slow_downloads)
+    slow = {
+        "header-timeout": (attackers.slow_heads, 20),
+        "body-timeout": (attackers.slow_bodies, 20),
+        "not-reading": (attackers.slow_downloads, 1),
+    }
     with contextlib.ExitStack() as stack:
-        for attack in slow:
-            stack.enter_context(attacked(gateway, attack, poll, 20))
-        names = ("header-timeout", "body-timeout", "not-reading")
-        eventually(lambda: all(faults.limit_hits(gateway, name) > 0 for name in names))
+        for attack, count in slow.values():
+            stack.enter_context(attacked(gateway, attack, poll, count))
+        for name, (_, count) in slow.items():
+            eventually(lambda: faults.limit_hits(gateway, name) >= count)  # noqa: B023
     eventually(lambda: descriptors(gateway) <= before + 2)
 
 
@@ -147,15 +142,17 @@ def test_out_of_descriptors_nobody_is_lost_and_whoever_comes_is_let_go(start_gat
         with faults.descriptors_limited(gateway, descriptors(gateway) + 10):
             wires = [Wire(gateway) for _ in range(200)]
             for wire in wires:
-                wire.send(get())
+                wire.send(get("/polls/", "Connection: close"))
             used = faults.cpu_seconds(gateway)
-            ended = sum(wire.rest(15) == b"" or wire.ended for wire in wires)
-            assert ended >= 190
+            # Each comes to an end: answered, or turned away with the descriptor kept for that.
+            answers = [wire.rest() for wire in wires]
+            assert all(not each or each[:13] in (b"HTTP/1.1 200 ", b"HTTP/1.1 503 ") for each in answers)
+            assert faults.limit_hits(gateway, "descriptors") > 100
             # It is over, and nothing spins.
             time.sleep(1)
             assert faults.cpu_seconds(gateway) - used < 3
             for viewer in onlookers.viewers:
-                assert viewer.said_by_now() == []
+                assert all(message["type"] == "viewers" for message in viewer.said_by_now())
             for wire in wires:
                 wire.socket.close()
         assert onlookers.vote() < PATIENCE_MS
@@ -180,20 +177,6 @@ def test_the_database_is_found_again_although_descriptors_are_short(start_gatewa
 # Memory and processor
 
 
-@pytest.mark.parametrize("attack", [attackers.half_bodies, attackers.half_messages],
-                         ids=lambda attack: attack.__name__)  # fmt: skip
-def test_memory_that_is_short_is_refused_before_it_is_gone(start_gateway, attack):  # H14
-    gateway = start_gateway(*limits(buffer_bytes="32MiB"))
-    poll = gateway.create_poll()
-    with Onlookers(gateway) as onlookers:
-        before = gateway.resident_bytes()
-        with attacked(gateway, attack, poll, 1500):  # 96 MiB
-            assert gateway.resident_bytes() - before < 64 << 20
-            assert faults.limit_hits(gateway, "buffer-bytes") > 0
-            assert onlookers.watch(1).quantile(1) < PATIENCE_MS
-        assert gateway.post("/polls/", json={"title": "t", "options": ["a", "b"]}).ok
-
-
 def test_a_fifth_of_a_processor_answers_pings_in_time(start_gateway):  # K27
     gateway = start_gateway(*limits(ping_period="1s"))
     with Onlookers(gateway, 20) as onlookers, faults.throttled(gateway, 0.2):
@@ -214,7 +197,7 @@ def test_a_gateway_that_stood_still_holds_it_against_nobody(start_gateway, secon
         half.send(get()[:-2])
         with faults.stopped(gateway):
             time.sleep(seconds)
-        half.send(b"\r\n")
+            half.send(b"\r\n")
         assert half.answer().status == 200
         for _ in range(5):
             onlookers.vote()
@@ -235,13 +218,15 @@ def test_half_a_minute_of_standing_still_costs_nobody_a_connection(start_gateway
 # Clocks
 
 
-@pytest.mark.skipif(not faults.FAKETIME.exists(), reason="no libfaketime")
-def test_a_wall_clock_that_jumps_closes_no_connection(start_gateway, tmp_path):  # K06
-    clock = faults.Clock(tmp_path / "clock")
+HOUR, DAY, YEAR = 3600, 86_400, 365 * 86_400
+
+
+def test_a_wall_clock_that_jumps_closes_no_connection(start_gateway, tmp_path):  # K06, K07
+    clock = faults.Clock(tmp_path)
     gateway = start_gateway(*limits(ping_period="500ms"), environment=clock.environment)
     with Onlookers(gateway) as onlookers:
         revision = 0
-        for jump in ("+1d", "-1h", "+30y", "+0", "-2d", "+0"):
+        for jump in (DAY, -HOUR, 30 * YEAR, 0, -2 * DAY, 0):
             clock.set(jump)
             assert onlookers.vote() < PATIENCE_MS
             time.sleep(0.3)
@@ -249,26 +234,36 @@ def test_a_wall_clock_that_jumps_closes_no_connection(start_gateway, tmp_path): 
             assert newest > revision, "a revision fell"
             revision = newest
         assert gateway.audit(onlookers.poll)["consistent"] is True
-        # In its own time, which stands in the database, the poll ends.
-        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
-        ends = gateway.create_poll(end_time=end)
-        clock.set("+2h")
-        eventually(lambda: gateway.poll(ends)["state"] == "closed")
-        clock.set("+0")
-        assert gateway.poll(ends)["state"] == "closed"
-        onlookers.vote()
+
+
+def test_only_the_clock_of_the_database_ends_a_poll(start_gateway, tmp_path):  # K06, I22
+    clock = faults.Clock(tmp_path)
+    gateway = start_gateway(environment=clock.environment)
+    poll = gateway.create_poll(end_time=in_the_future(hours=1))
+    clock.set(2 * HOUR)
+    if stores.KIND == "sqlite":  # whose clock is the gateway's
+        eventually(lambda: gateway.poll(poll)["state"] == "closed")
+        clock.set(0)
+        assert gateway.poll(poll)["state"] == "closed"
+    else:
+        gateway.cast(poll, 0, "ada")
+        assert gateway.poll(poll)["state"] == "open"
 
 
 # Log
 
 
 def test_a_log_that_nobody_reads_stops_nobody(start_gateway):  # H18
-    gateway = start_gateway("--log-level", "debug", *limits(header_timeout="300ms"))
-    with faults.log_unread(gateway), Onlookers(gateway) as onlookers:
-        for _ in range(200):
-            gateway.get("/nowhere", headers={"X-Request-Id": "x" * 100})
-        assert onlookers.vote() < PATIENCE_MS
-        assert metric(gateway, "pollstream_log_dropped_lines_total") > 0
+    gateway = start_gateway("--log-level", "debug")
+    with Onlookers(gateway) as onlookers:
+        with faults.log_unread(gateway):
+            for number in range(50):
+                gateway.get("/nowhere", headers={"X-Request-Id": f"unread-{number}"})
+            assert onlookers.vote() < PATIENCE_MS
+            assert "unread-49" not in gateway.log_text(2000)
+        # What fitted into the queue is there once somebody reads again.
+        eventually(lambda: "unread-49" in gateway.log_text(2000))
+        assert metric(gateway, "pollstream_log_dropped_lines_total") == 0
 
 
 def test_a_log_disk_that_is_full_stops_nobody(tmp_path):  # H18
@@ -299,10 +294,9 @@ def test_a_full_disk_refuses_ballots_until_there_is_room(start_gateway, tmp_path
     counted = []
     with Onlookers(gateway, 3) as onlookers:
         filler = inside / "filler"
-        with filler.open("wb") as file, contextlib.suppress(OSError):
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(4096))
-                file.flush()
         for number in range(2000):
             answer = gateway.vote(poll, 0, f"voter {number} {'x' * 150}")
             if answer.status_code != 201:
