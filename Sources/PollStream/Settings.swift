@@ -69,8 +69,8 @@ struct Setting: Sendable {
             configuration.listen.append(try Value.address(value))
         },
         single(
-            "ops-listen", "ADDR:PORT", standard: "127.0.0.1:9090",
-            "Where /livez, /readyz, /metrics and /drain are served; `off` for nowhere."
+            "ops-listen", "ADDR:PORT|off", standard: "127.0.0.1:9090",
+            "Where /livez, /readyz, /metrics and /drain are served."
         ) { (configuration, value) throws(BadValue) in
             configuration.operationsListen = value == "off" ? nil : try Value.address(value)
         },
@@ -100,7 +100,7 @@ struct Setting: Sendable {
             configuration.ledgerConnections = try Value.integer(value, in: 1...64)
         },
         single(
-            "retain", "DURATION", standard: "everything is kept",
+            "retain", "DURATION|off", standard: "everything is kept",
             "How long after its close a poll keeps its voters' names; its ballots, twice as long."
         ) { (configuration, value) throws(BadValue) in
             configuration.retainMilliseconds =
@@ -280,8 +280,10 @@ struct Setting: Sendable {
         ) { (configuration, value, _) throws(BadValue) in
             try Limit.apply(value, to: &configuration)
         },
-        single("log-level", "LEVEL", standard: "info", "debug, info, notice, warning or error.") {
-            (configuration, value) throws(BadValue) in
+        single(
+            "log-level", "debug|info|notice|warning|error", standard: "info",
+            "The least important lines that are logged."
+        ) { (configuration, value) throws(BadValue) in
             configuration.logLevel = try Value.choice(value, of: Log.Level.self)
         },
         single("log-format", "text|json", standard: "text", "How log lines are written.") {

@@ -144,6 +144,16 @@ struct ConfigurationTests {
         #expect(Set(options.arguments.keys) == Set(Setting.all.map(\.name)))
     }
 
+    @Test func `what can be chosen is completed`() throws {
+        for (name, words) in [
+            ("fan-out", ["auto", "send", "uring"]), ("redis", ["off"]),
+            ("log-level", ["debug", "info", "notice", "warning", "error"]), ("ops-listen", ["off"]),
+            ("drain", nil),
+        ] as [(String, [String]?)] {
+            #expect(Setting.named(name).words == words, "\(name)")
+        }
+    }
+
     @Test func `the defaults that help names are the defaults`() throws {
         let silent = try load()
         for limit in Limit.all where limit.standard.first?.isNumber == true {
