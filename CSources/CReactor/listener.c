@@ -12,10 +12,7 @@
 #include "budget.h"
 #include "connection.h"
 
-enum {
-    ACCEPT_COUNT = 64, /* per turn and listener: other sockets want to be served too */
-    BACKLOG = 4096,    /* cut to net.core.somaxconn by the kernel */
-};
+enum { ACCEPT_COUNT = 64 }; /* per turn and listener: other sockets want to be served too */
 
 /* An answer for somebody we have no room for, without reading what was asked; none where it would
  * take a TLS handshake first. Closing over input that is unread or still to come would replace the
@@ -158,7 +155,7 @@ static void close_listener(ps_listener *listener) {
 void ps_listeners_drain(ps_loop *loop) {
     for (ps_listener *listener = loop->listeners; listener; listener = listener->next) {
         if (listener->kind == PS_LISTENER_PUBLIC && !listener->closed) {
-            accept_some(listener, BACKLOG);
+            accept_some(listener, PS_ACCEPT_QUEUE_LENGTH);
             close_listener(listener);
         }
     }
@@ -254,7 +251,7 @@ int ps_loop_listen(ps_loop *loop, const char *address, uint16_t *port, ps_listen
         error = errno;
         goto fail;
     }
-    if (listen(fd, BACKLOG) != 0) {
+    if (listen(fd, PS_ACCEPT_QUEUE_LENGTH) != 0) {
         what = "listen";
         error = errno;
         goto fail;

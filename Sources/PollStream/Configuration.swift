@@ -136,10 +136,12 @@ extension Configuration {
     /// Connections the process takes: what was asked for, else what descriptors leave after those
     /// for the database, the log, the loops with the connections they turn away, and a reserve.
     func connectionLimit(descriptors: UInt64) -> Int {
-        let reserved = 64 + 80 * loopCount
+        let reserved = Configuration.descriptorReserve(loops: loopCount)
         let possible = max(1, Int(clamping: descriptors) - reserved)
         return min(connectionLimit ?? possible, possible)
     }
+
+    static func descriptorReserve(loops: Int) -> Int { 64 + 80 * loops }
 }
 
 /// What is wrong with a configuration, a line each.

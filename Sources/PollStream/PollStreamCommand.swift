@@ -73,10 +73,21 @@ struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Validates configuration and dependencies, and says all that is wrong.")
 
+    @Option(
+        help: ArgumentHelp(
+            "Looks at this machine alone, and says what to change for so many sockets.",
+            valueName: "N")) var sockets: Int?
     @OptionGroup var options: ServeOptions
+
+    func validate() throws {
+        if let sockets, !(1...10_000_000).contains(sockets) {
+            throw ValidationError("--sockets: \(sockets) is out of range; give 1 to 10000000")
+        }
+    }
 
     func run() throws {
         let configuration = try options.configuration()
+        if let sockets { return try tune(configuration.crowd(of: sockets)) }
         for warning in configuration.loop.tls?.warnings(atUnixSeconds: time(nil)) ?? [] {
             Host.say("warning: \(warning)")
         }
@@ -84,6 +95,19 @@ struct Check: ParsableCommand {
         for problem in problems { Host.say(problem) }
         if !problems.isEmpty { throw ExitStatus.configurationError }
         Host.say("everything is in order")
+    }
+
+    private func tune(_ crowd: Crowd) throws(ExitCode) {
+        let findings = Grant.findings(on: Machine.current(), for: crowd)
+        for line in findings.flatMap(\.lines) { Host.say(line) }
+        let changes = findings.count(where: \.isChange)
+        if changes == 0 { return Host.say("\(crowd.sockets) sockets fit in here") }
+        Host.say(
+            """
+            \(changes) to change for \(crowd.sockets) sockets. What sysctl sets lasts until the \
+            machine starts again; in /etc/sysctl.d/90-pollstream.conf it stays.
+            """)
+        throw ExitStatus.configurationError
     }
 }
 

@@ -154,4 +154,7 @@ package final class ConnectionBudget: @unchecked Sendable {
 extension Loop {
     /// Cores this process may run on, at least 1.
     package static var availableCores: Int { Int(ps_available_cores()) }
+
+    /// Connections that may wait for a loop on each address it listens on.
+    package static var acceptQueueLength: Int { Int(PS_ACCEPT_QUEUE_LENGTH) }
 }

@@ -1,11 +1,11 @@
-"""What comes with the program: its completions."""
+"""What comes with the program: its completions, and what it says of the machine."""
 
 import re
 import subprocess
 
 import pytest
 
-from gateway import run_to_end
+from gateway import binary, run_to_end
 
 COMPLETE = r"""
 source "$1"; shift
@@ -59,3 +59,34 @@ def test_other_shells_are_told_of_every_option(shell, completions, options):
     text = (completions / shell).read_text()
     missing = [name for name in options if not re.search(rf"\b{name.lstrip('-')}\b", text)]
     assert missing == []
+
+
+# check --sockets
+
+
+def checked(sockets, descriptors=None):
+    limit = f"ulimit -n {descriptors}; " if descriptors else ""
+    words = [binary(), "check", "--loops", "1", "--sockets", str(sockets)]
+    return subprocess.run(
+        ["sh", "-c", f'{limit}exec "$@"', "sh", *words], capture_output=True, text=True
+    )
+
+
+def test_a_few_sockets_fit_in_anywhere():
+    done = checked(10)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("10 sockets fit in here\n")
+
+
+def test_too_few_descriptors_are_told_with_what_to_type():
+    done = checked(500, descriptors=300)
+    assert done.returncode == 1
+    needed = 500 + 64 + 80
+    assert f"change  ulimit -n: hard 300, and {needed} are needed" in done.stderr
+    assert f"to do:  ulimit -n {needed} " in done.stderr
+    assert checked(500, descriptors=needed).returncode == 0
+
+
+@pytest.mark.parametrize("sockets", ["0", "-1", "many", "10000001"])
+def test_a_number_of_sockets_that_is_none_is_a_usage_error(sockets):
+    assert checked(sockets).returncode == 64

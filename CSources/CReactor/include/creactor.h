@@ -53,6 +53,10 @@ uint32_t ps_budget_connections(const ps_budget *budget);
  * Thread: any. Returns: the soft limit in force. */
 uint64_t ps_raise_descriptor_limit(void);
 
+/* Connections that wait for a listener, of one loop on one address, until they are accepted. The
+ * kernel cuts it to net.core.somaxconn. */
+enum { PS_ACCEPT_QUEUE_LENGTH = 4096 };
+
 /* Cores this process may run on, at least 1. Thread: any. */
 uint32_t ps_available_cores(void);
 
