@@ -1,0 +1,50 @@
+import Foundation
+import Testing
+
+@testable import PollStream
+
+/// What is written beside the program says what the program says.
+struct DocumentTests {
+    private func text(_ path: String) throws -> String {
+        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        return try String(contentsOf: repository.appending(path: path), encoding: .utf8)
+    }
+
+    /// The code in the first cell of each row.
+    private func firstCells(of text: String) -> [String] {
+        text.split(separator: "\n").compactMap { line in
+            line.firstMatch(of: /^\| `([^`]+)`/).map { String($0.1) }
+        }
+    }
+
+    @Test func `the tuning guide has a row for each grant that is judged`() throws {
+        let named = firstCells(of: try text("docs/tuning.md"))
+        #expect(named == Grant.all.map(\.name))
+    }
+
+    @Test func `the sysctl file names what is judged, and has room for 200,000 sockets`() throws {
+        var machine = Machine(
+            softDescriptors: 1_048_576, hardDescriptors: 1_048_576, descriptorsPerProcess: 0,
+            openFiles: .max, acceptQueue: 0, handshakeQueue: 0,
+            tcpPages: [.max, .max, .max], memoryBytes: .max, trackedConnections: 0,
+            allowsURing: true, cores: 64, pageBytes: 4_096)
+        let paths: [String: WritableKeyPath<Machine, UInt64?>] = [
+            "fs.nr_open": \.descriptorsPerProcess, "net.core.somaxconn": \.acceptQueue,
+            "net.ipv4.tcp_max_syn_backlog": \.handshakeQueue,
+            "net.netfilter.nf_conntrack_max": \.trackedConnections,
+        ]
+        let crowd = Crowd(sockets: 200_000, loops: 64)
+        #expect(Grant.findings(on: machine, for: crowd).count(where: \.isChange) == 3)
+        for line in try text("deploy/sysctl.d/pollstream.conf").matches(
+            of: /(?m)^-?([a-z0-9._]+) = ([0-9]+)$/)
+        {
+            let path = try #require(paths[String(line.1)], "\(line.1)")
+            #expect(machine[keyPath: path] == 0, "\(line.1) is set twice")
+            machine[keyPath: path] = UInt64(line.2)
+        }
+        for finding in Grant.findings(on: machine, for: crowd) {
+            #expect(finding.lines.count == 1, "\(finding.lines)")
+        }
+    }
+}
