@@ -2,6 +2,8 @@
 struct Limit: Sendable {
     let name: String
     let standard: String
+    /// From the least to the most it can be set to.
+    let range: String
     /// What happens past it.
     let past: String
     let apply: @Sendable (inout Configuration, String) throws(BadValue) -> Void
@@ -22,7 +24,7 @@ struct Limit: Sendable {
         bytes("head-bytes", "16KiB", "431", in: 128...1 << 20, \.loop.headBytes),
         count("header-fields", "100", "431", in: 1...100, \.loop.headerFieldCount),
         bytes("body-bytes", "64KiB", "413", in: 0...64 << 20, \.loop.bodyBytes),
-        Limit(name: "message-bytes", standard: "64KiB", past: "1009") {
+        Limit(name: "message-bytes", standard: "64KiB", range: "128 to 64MiB", past: "1009") {
             (configuration, value) throws(BadValue) in
             configuration.loop.messageBytes = UInt64(try Value.bytes(value, in: 128...64 << 20))
         },
@@ -40,20 +42,31 @@ struct Limit: Sendable {
         duration("proxy-timeout", "3s", "close", \.loop.proxyTimeoutMilliseconds),
         duration("tls-timeout", "10s", "close", \.loop.tlsTimeoutMilliseconds),
         duration("ping-period", "25s", "close after two", \.loop.pingPeriodMilliseconds),
-        Limit(name: "connections", standard: "what RLIMIT_NOFILE leaves", past: "503") {
+        Limit(
+            name: "connections", standard: "what RLIMIT_NOFILE leaves", range: "1 to 10000000",
+            past: "503"
+        ) {
             (configuration, value) throws(BadValue) in
             configuration.connectionLimit = try Value.integer(value, in: 1...10_000_000)
         },
-        Limit(name: "connections-per-address", standard: "off", past: "429") {
+        Limit(
+            name: "connections-per-address", standard: "off", range: "1 to 10000000, or off",
+            past: "429"
+        ) {
             (configuration, value) throws(BadValue) in
             configuration.gateway.connectionsPerAddress =
                 value == "off" ? nil : try Value.integer(value, in: 1...10_000_000)
         },
-        Limit(name: "waiting-ballots", standard: "65536", past: "503 overloaded") {
+        Limit(
+            name: "waiting-ballots", standard: "65536", range: "1 to 16777216",
+            past: "503 overloaded"
+        ) {
             (configuration, value) throws(BadValue) in
             configuration.ledger.waitingBallots = try Value.integer(value, in: 1...16_777_216)
         },
-        Limit(name: "commit-timeout", standard: "5s", past: "504 commit_unknown") {
+        Limit(
+            name: "commit-timeout", standard: "5s", range: "1ms to 168h", past: "504 commit_unknown"
+        ) {
             (configuration, value) throws(BadValue) in
             configuration.ledger.commitLimit = .milliseconds(try Value.milliseconds(value))
         },
@@ -63,7 +76,11 @@ struct Limit: Sendable {
         _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
         _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
     ) -> Limit {
-        Limit(name: name, standard: standard, past: past) {
+        Limit(
+            name: name, standard: standard,
+            range: Value.written(bytes: range.lowerBound) + " to "
+                + Value.written(bytes: range.upperBound), past: past
+        ) {
             (configuration, value) throws(BadValue) in
             configuration[keyPath: path] = UInt32(try Value.bytes(value, in: range))
         }
@@ -73,7 +90,10 @@ struct Limit: Sendable {
         _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
         _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
     ) -> Limit {
-        Limit(name: name, standard: standard, past: past) {
+        Limit(
+            name: name, standard: standard, range: "\(range.lowerBound) to \(range.upperBound)",
+            past: past
+        ) {
             (configuration, value) throws(BadValue) in
             configuration[keyPath: path] = UInt32(try Value.integer(value, in: range))
         }
@@ -83,7 +103,7 @@ struct Limit: Sendable {
         _ name: String, _ standard: String, _ past: String,
         _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
     ) -> Limit {
-        Limit(name: name, standard: standard, past: past) {
+        Limit(name: name, standard: standard, range: "1ms to 168h", past: past) {
             (configuration, value) throws(BadValue) in
             configuration[keyPath: path] = UInt32(try Value.milliseconds(value))
         }

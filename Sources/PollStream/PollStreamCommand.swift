@@ -5,9 +5,9 @@ import Glibc
 struct PollStreamCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pollstream",
-        abstract: "A realtime polling gateway: votes in, live tallies out, one binary.",
+        abstract: Reference.abstract,
         version: "pollstream \(Version.current)",
-        subcommands: [Serve.self, Migrate.self, Check.self])
+        subcommands: [Serve.self, Migrate.self, Check.self, PrintReference.self])
 }
 
 enum Version {
@@ -108,6 +108,23 @@ struct Check: ParsableCommand {
             machine starts again; in /etc/sysctl.d/90-pollstream.conf it stays.
             """)
         throw ExitStatus.configurationError
+    }
+}
+
+/// Prints what docs/configuration.md is made of.
+struct PrintReference: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reference", abstract: "Prints the reference of commands and options.",
+        shouldDisplay: false)
+
+    enum Format: String, CaseIterable, ExpressibleByArgument { case markdown }
+
+    @Argument var format: Format
+
+    func run() {
+        switch format {
+        case .markdown: print(Reference.markdown)
+        }
     }
 }
 

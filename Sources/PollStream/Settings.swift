@@ -20,6 +20,9 @@ struct Setting: Sendable {
         "POLLSTREAM_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
+    /// Given on the command line without a value, and on then.
+    var isSwitch: Bool { name == "ws-echo" }
+
     static func named(_ name: String) -> Setting {
         guard let setting = all.first(where: { $0.name == name }) else {
             preconditionFailure("no setting is named \(name)")
@@ -212,7 +215,8 @@ struct Setting: Sendable {
             configuration.gateway.trustedProxies = configuration.loop.trustedProxies
         },
         repeatable(
-            "allowed-origin", "ORIGIN", standard: "see README",
+            "allowed-origin", "ORIGIN",
+            standard: "any over HTTP without credentials, its own for WebSockets",
             "Where browsers may come from, for HTTP with credentials and for WebSockets."
         ) { (configuration, value, isFirst) throws(BadValue) in
             let earlier = isFirst ? [] : configuration.gateway.allowedOrigins ?? []

@@ -97,6 +97,15 @@ enum Value {
         return product
     }
 
+    /// As `bytes` reads it: `64KiB`.
+    static func written(bytes: Int) -> String {
+        for (suffix, size) in [("MiB", 1 << 20), ("KiB", 1 << 10)]
+        where bytes > 0 && bytes.isMultiple(of: size) {
+            return "\(bytes / size)\(suffix)"
+        }
+        return "\(bytes)"
+    }
+
     static func integer(_ text: String, in range: ClosedRange<Int>) throws(BadValue) -> Int {
         guard !text.isEmpty, text.allSatisfy(\.isASCIIDigit), let number = Int(text),
             range.contains(number)

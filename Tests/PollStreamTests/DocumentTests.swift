@@ -18,6 +18,26 @@ struct DocumentTests {
         }
     }
 
+    @Test func `the version is that of the newest heading of the changelog`() throws {
+        let heading = try text("CHANGELOG.md").firstMatch(of: /\n## ([0-9.]+)/)
+        #expect(heading.map { String($0.1) } == Version.current)
+    }
+
+    @Test func `docs/configuration.md is what the program prints`() throws {
+        #expect(
+            try text("docs/configuration.md") == Reference.markdown + "\n",
+            "swift run pollstream reference markdown > docs/configuration.md")
+    }
+
+    @Test func `the reference has a row for each option and each limit`() {
+        let cells = firstCells(of: Reference.markdown)
+        for setting in Setting.all {
+            #expect(cells.contains { $0.split(separator: " ").first == "--\(setting.name)" })
+            #expect(Reference.markdown.contains("`\(setting.variable)`"))
+        }
+        for limit in Limit.all { #expect(cells.contains(limit.name)) }
+    }
+
     @Test func `the tuning guide has a row for each grant that is judged`() throws {
         let named = firstCells(of: try text("docs/tuning.md"))
         #expect(named == Grant.all.map(\.name))
@@ -46,5 +66,24 @@ struct DocumentTests {
         for finding in Grant.findings(on: machine, for: crowd) {
             #expect(finding.lines.count == 1, "\(finding.lines)")
         }
+    }
+
+    @Test func `limits take both ends of the range that is told, and nothing beyond`() throws {
+        let silent = try Configuration(arguments: [:], environment: { _ in nil })
+        for limit in Limit.all {
+            func accepts(_ value: String) -> Bool {
+                var configuration = silent
+                return (try? limit.apply(&configuration, value)) != nil
+            }
+            let ends = limit.range.split(separator: ",")[0].split(separator: " to ")
+            for (end, step) in zip(ends, [-1, 1]) {
+                let digits = end.prefix(while: \.isNumber)
+                let beyond = try #require(Int(digits)) + step
+                #expect(accepts(String(end)), "\(limit.name)=\(end)")
+                #expect(!accepts("\(beyond)\(end.dropFirst(digits.count))"), "\(limit.name)=\(end)")
+            }
+        }
+        #expect(Value.written(bytes: 0) == "0" && Value.written(bytes: 1 << 20) == "1MiB")
+        #expect(Value.written(bytes: 65_536) == "64KiB" && Value.written(bytes: 1_025) == "1025")
     }
 }
