@@ -111,19 +111,20 @@ struct Check: ParsableCommand {
     }
 }
 
-/// Prints what docs/configuration.md is made of.
+/// Prints what docs/configuration.md and the man page are made of.
 struct PrintReference: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reference", abstract: "Prints the reference of commands and options.",
         shouldDisplay: false)
 
-    enum Format: String, CaseIterable, ExpressibleByArgument { case markdown }
+    enum Format: String, CaseIterable, ExpressibleByArgument { case markdown, man }
 
     @Argument var format: Format
 
     func run() {
         switch format {
         case .markdown: print(Reference.markdown)
+        case .man: print(Reference.man)
         }
     }
 }

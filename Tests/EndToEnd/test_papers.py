@@ -1,5 +1,6 @@
-"""What comes with the program: its completions, and what it says of the machine."""
+"""What comes with the program: its manual, its completions, and what it says of the machine."""
 
+import os
 import re
 import subprocess
 
@@ -59,6 +60,19 @@ def test_other_shells_are_told_of_every_option(shell, completions, options):
     text = (completions / shell).read_text()
     missing = [name for name in options if not re.search(rf"\b{name.lstrip('-')}\b", text)]
     assert missing == []
+
+
+def test_the_manual_is_set_without_a_warning_and_its_dashes_can_be_copied(tmp_path, options):
+    page = tmp_path / "pollstream.1"
+    page.write_text(run_to_end("reference", "man").stdout)
+    done = subprocess.run(
+        ["man", "--warnings", "--local-file", page],
+        capture_output=True, text=True, timeout=60,
+        env=os.environ | {"LC_ALL": "C.UTF-8", "MANWIDTH": "90", "MANPAGER": "cat"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [name for name in options if f"\n       {name}" not in done.stdout] == []
+    assert "pollstream serve --listen 0.0.0.0:8080" in done.stdout
 
 
 # check --sockets

@@ -38,6 +38,24 @@ struct DocumentTests {
         for limit in Limit.all { #expect(cells.contains(limit.name)) }
     }
 
+    @Test func `the manual has an entry for each option and each limit`() {
+        for setting in Setting.all {
+            #expect(
+                Reference.man.contains("\n.B \(Reference.escaped("--\(setting.name)"))"),
+                "\(setting.name)")
+            #expect(Reference.man.contains(setting.variable))
+        }
+        for limit in Limit.all {
+            #expect(Reference.man.contains("\n.B \(Reference.escaped(limit.name))\n"))
+        }
+    }
+
+    @Test func `no text of the manual is taken for a command`() {
+        #expect(Reference.escaped("--drain") == "\\-\\-drain")
+        #expect(Reference.escaped("a\\b") == "a\\eb")
+        #expect(Reference.escaped(".dot") == "\\&.dot" && Reference.escaped("'q") == "\\&'q")
+    }
+
     @Test func `the tuning guide has a row for each grant that is judged`() throws {
         let named = firstCells(of: try text("docs/tuning.md"))
         #expect(named == Grant.all.map(\.name))
