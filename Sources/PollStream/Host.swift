@@ -10,6 +10,22 @@ enum Host {
         getenv(name).map { String(cString: $0) }
     }
 
+    /// The names of the process's environment, as it was at the start.
+    static var variables: [String] {
+        let entries = text(at: "/proc/self/environ")?.split(separator: "\0") ?? []
+        return entries.compactMap { $0.split(separator: "=").first.map(String.init) }
+    }
+
+    /// The beginning of a file of the kernel's, which are short; nil where it cannot be read.
+    static func text(at path: String) -> String? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 16_384)
+        let count = read(file, &bytes, bytes.count)
+        return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
+    }
+
     /// Ends the process now, without what runs at an orderly exit.
     static func exitAtOnce() -> Never { _exit(0) }
 

@@ -10,11 +10,16 @@ struct Limit: Sendable {
 
     /// - Parameter text: `NAME=VALUE`
     static func apply(_ text: String, to configuration: inout Configuration) throws(BadValue) {
-        guard let equals = text.firstIndex(of: "="),
-            let limit = all.first(where: { $0.name == text[..<equals] })
-        else {
-            let names = all.map(\.name).joined(separator: ", ")
-            throw BadValue("does not name a limit; the names are \(names)")
+        guard let equals = text.firstIndex(of: "=") else {
+            throw BadValue("is no NAME=VALUE; write it like body-bytes=64KiB")
+        }
+        let name = text[..<equals]
+        guard let limit = all.first(where: { $0.name == name }) else {
+            let names = all.map(\.name)
+            if let meant = Spelling.nearest(to: name, among: names) {
+                throw BadValue("does not name a limit; did you mean \(meant)?")
+            }
+            throw BadValue("does not name a limit; give one of: \(names.joined(separator: ", "))")
         }
         try limit.apply(&configuration, String(text[text.index(after: equals)...]))
     }

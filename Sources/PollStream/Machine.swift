@@ -71,15 +71,3 @@ struct Machine: Equatable {
         return numbers.isEmpty ? nil : numbers
     }
 }
-
-extension Host {
-    /// The beginning of a file of the kernel's, which are short; nil where it cannot be read.
-    fileprivate static func text(at path: String) -> String? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 16_384)
-        let count = read(file, &bytes, bytes.count)
-        return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
-    }
-}

@@ -33,7 +33,7 @@ struct Serve: ParsableCommand {
         do {
             server = try Server(configuration)
         } catch {
-            Host.say("pollstream: \(error)")
+            Host.say("pollstream: \(Advice.with("\(error)"))")
             throw ExitStatus.dependencyUnusable
         }
         server.serve()
@@ -62,7 +62,7 @@ struct Migrate: ParsableCommand {
                 configuration.database,
                 recording: events == nil ? nil : configuration.events != nil)
         } catch {
-            Host.say("pollstream: \(error)")
+            Host.say("pollstream: \(Advice.with("\(error)"))")
             throw ExitStatus.dependencyUnusable
         }
         Host.say("the schema is up to date")
@@ -131,6 +131,7 @@ struct PrintReference: ParsableCommand {
 
 /// Lists every problem on standard error where there is one.
 func loadConfiguration(_ arguments: [String: [String]]) throws(ExitCode) -> Configuration {
+    for line in Setting.misspellings(among: Host.variables) { Host.say("warning: \(line)") }
     do {
         return try Configuration(arguments: arguments, environment: Host.environment)
     } catch {

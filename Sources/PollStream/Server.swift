@@ -286,12 +286,15 @@ final class Server {
         do {
             try Storage.check(configuration.database, migrates: configuration.migrates)
         } catch {
-            problems.append("--database: \(error)")
+            problems.append("--database: \(Advice.with("\(error)"))")
         }
         do {
             _ = try configuration.fanOut.usesURing()
         } catch {
             problems.append("--fan-out: \(error)")
+        }
+        if let target = configuration.relay?.target, let reason = Relay.refusal(of: target) {
+            problems.append("--redis: \(target): \(reason)")
         }
         let budget = ConnectionBudget(connectionLimit: 1)
         for (option, address) in configuration.listen.map({ ("--listen", $0) })
@@ -302,7 +305,7 @@ final class Server {
                     settings: configuration.loop, budget: budget, handler: DeafHandler())
                 try probe.probe(address: address.host, port: address.port)
             } catch {
-                problems.append("\(option): \(error)")
+                problems.append("\(option): \(Advice.with("\(error)"))")
             }
         }
         return problems

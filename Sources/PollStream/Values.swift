@@ -1,6 +1,7 @@
 import Addresses
 import Events
 import Gateway
+import Reactor
 import Relay
 
 // How values are written on the command line and in the environment. Each reader throws what to
@@ -36,7 +37,12 @@ enum Value {
 
     /// As `milliseconds`, also in days, up to ten years.
     static func longMilliseconds(_ text: String) throws(BadValue) -> Int {
-        guard text.hasSuffix("d") else { return try milliseconds(text) }
+        guard text.hasSuffix("d") else {
+            guard let short = try? milliseconds(text) else {
+                throw BadValue("is not a duration; write it like 12h or 30d, up to 3650d")
+            }
+            return short
+        }
         guard let days = Int(text.dropLast()), (1...3_650).contains(days) else {
             throw BadValue("is out of range; give 1d to 3650d")
         }
@@ -61,7 +67,11 @@ enum Value {
     static func services(_ text: String) throws(BadValue) -> [Service] {
         var named: [Service] = []
         for name in text.split(separator: ",", omittingEmptySubsequences: false) {
-            named.append(try choice(String(name), of: Service.self))
+            guard let service = Service(rawValue: String(name)) else {
+                let all = Service.allCases.map(\.rawValue).joined(separator: ",")
+                throw BadValue("has \"\(name)\"; write it like \(all), or some of them")
+            }
+            named.append(service)
         }
         return Service.allCases.filter(named.contains)
     }
@@ -92,7 +102,8 @@ enum Value {
         }
         let (product, overflow) = number.multipliedReportingOverflow(by: match.bytes)
         guard !overflow, range.contains(product) else {
-            throw BadValue("is out of range; give \(range.lowerBound) to \(range.upperBound) bytes")
+            let ends = (written(bytes: range.lowerBound), written(bytes: range.upperBound))
+            throw BadValue("is out of range; give \(ends.0) to \(ends.1)")
         }
         return product
     }
@@ -120,7 +131,7 @@ enum Value {
     {
         guard let value = T(rawValue: text) else {
             let choices = T.allCases.map(\.rawValue).joined(separator: ", ")
-            throw BadValue("is not one of: \(choices)")
+            throw BadValue("is not a choice; give one of: \(choices)")
         }
         return value
     }
@@ -138,8 +149,10 @@ enum Value {
         } else if host.contains(":") {
             throw problem
         }
-        if host.isEmpty { throw problem }
-        return ListenAddress(host: host == "localhost" ? "127.0.0.1" : String(host), port: port)
+        let numeric = host == "localhost" ? "127.0.0.1" : String(host)
+        // No name is looked up: it could stand for several, or for none once the network is away.
+        guard PeerAddress(numeric) != nil else { throw problem }
+        return ListenAddress(host: numeric, port: port)
     }
 
     /// `scheme://host[:port]`, without a path. - Returns: in lower case.

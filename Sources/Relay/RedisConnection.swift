@@ -136,3 +136,15 @@ extension RedisConnection.Reply {
         Array(UnsafeRawBufferPointer(start: reply.str, count: Int(reply.len)))
     }
 }
+
+extension Relay {
+    /// Why Redis cannot be used; nil where it can. Blocks for up to some limits.
+    package static func refusal(of target: RedisTarget) -> String? {
+        do throws(RedisConnection.Failure) {
+            _ = try RedisConnection(target)
+            return nil
+        } catch {
+            return error.reason
+        }
+    }
+}

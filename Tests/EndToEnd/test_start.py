@@ -8,6 +8,7 @@ import pytest
 
 from gateway import limits, run_to_end
 from live import Viewer, tallies
+from ports import free_port
 
 USAGE, CONFIGURATION, DEPENDENCY = 64, 1, 2
 WRONG = ["--tick", "banana", "--listen", "nowhere", "--limit", "no-such-limit=3", "--drain", "-3s"]
@@ -105,6 +106,30 @@ def test_a_database_where_none_can_be_is_refused(tmp_path):
     done = run_to_end("serve", *loopback(tmp_path / "missing"), folder=tmp_path)
     assert done.returncode == DEPENDENCY
     assert "missing" in done.stderr
+    # What it is, where it is, and what to do, in words.
+    assert "unusable" not in done.stderr
+    assert "make it, and let this user write there" in done.stderr
+
+
+def test_a_variable_with_a_wrong_letter_is_told(tmp_path):
+    done = run_to_end(
+        "check", *loopback(tmp_path), folder=tmp_path, environment={"POLLSTREAM_DRAN": "5s"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "POLLSTREAM_DRAN is no setting; did you mean POLLSTREAM_DRAIN?" in done.stderr
+
+
+def test_the_check_looks_at_what_others_serve():
+    nobody = free_port()
+    done = run_to_end(
+        "check", "--listen", "127.0.0.1:0", "--ops-listen", "off",
+        "--database", f"postgres://pollstream@127.0.0.1:{nobody}/polls",
+        "--redis", f"redis://127.0.0.1:{nobody}",
+    )  # fmt: skip
+    assert done.returncode == CONFIGURATION
+    refused = [line for line in done.stderr.splitlines() if "Connection refused" in line]
+    assert [line.split(": ")[0] for line in refused] == ["--database", "--redis"], done.stderr
+    assert f"redis://127.0.0.1:{nobody}" in refused[1]
 
 
 @pytest.mark.sqlite

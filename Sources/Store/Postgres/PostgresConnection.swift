@@ -259,7 +259,8 @@ final class PostgresConnection {
     /// A message on one line.
     private static func line(_ text: UnsafePointer<CChar>?) -> String {
         guard let text else { return "" }
-        return String(cString: text).split(whereSeparator: \.isNewline).joined(separator: "; ")
+        return String(cString: text).split(whereSeparator: \.isNewline)
+            .map { $0.drop(while: \.isWhitespace) }.joined(separator: "; ")
     }
 
     private static func withStrings<R>(
