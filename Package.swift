@@ -148,6 +148,16 @@ let package = Package(
                 "Polls", "Store", "TestServers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/Sources/ledger-bench", swiftSettings: swiftSettings),
+        .target(
+            name: "CDrivenLoop", dependencies: ["CReactor", "CLibuv"], path: "Tests/CDrivenLoop",
+            cSettings: cSettings + [.headerSearchPath("../../CSources/CReactor")],
+            linkerSettings: [.linkedLibrary("uv")]),
+        .executableTarget(
+            name: "simulation",
+            dependencies: [
+                "CDrivenLoop", "Catalogue", "Gateway", "Identity", "JSON", "Ledger", "Polls",
+                "Reactor", "Relay", "Store", "Telemetry", "Threads",
+            ], path: "Tests/Simulation", swiftSettings: swiftSettings),
         .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
         tests(
             of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),

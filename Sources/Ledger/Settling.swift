@@ -20,7 +20,7 @@ package final class Settling: @unchecked Sendable {
         case end
     }
 
-    let queue: BallotQueue
+    package let queue: BallotQueue
     private let health: Health
     private let log: Log
     private let statistics: LedgerStatistics

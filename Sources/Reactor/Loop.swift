@@ -4,7 +4,7 @@ import CWire
 /// One event loop with its own listeners, connections and topics. Belongs to the thread that calls
 /// `run()`; other threads hold its `waker`.
 package final class Loop {
-    let handle: OpaquePointer
+    package let handle: OpaquePointer
     private unowned let handler: any LoopHandler
     /// Borrowed by the C loop, which gives its connections back to it when it is destroyed.
     private let budget: ConnectionBudget

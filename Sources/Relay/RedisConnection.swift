@@ -8,6 +8,8 @@ package final class RedisConnection {
     /// Why it cannot be used.
     package struct Failure: Error, Equatable {
         package let reason: String
+
+        package init(reason: String) { self.reason = reason }
     }
 
     /// Of a reply (RESP2), what pub/sub answers with.

@@ -98,7 +98,7 @@ package final class RelayOutbox: @unchecked Sendable {
         }
     }
 
-    var pollCount: Int { monitor.withLock { unsent.count } }
+    package var pollCount: Int { monitor.withLock { unsent.count } }
 
     private func update<Element>(
         _ elements: [Element], _ id: (Element) -> PollID, _ body: (inout Unsent, Element) -> Void

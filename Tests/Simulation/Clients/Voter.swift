@@ -1,0 +1,262 @@
+import Identity
+import Polls
+
+/// Somebody who votes until it knows that its ballot counts, as stubbornly as an app on a bad network,
+/// and holds the gateways to every word.
+final class Voter: @unchecked Sendable {
+    enum Fate: Equatable {
+        case pending
+        /// No answer came, and none can.
+        case unknown
+        /// It was told that nobody knows.
+        case toldUnknown
+        case counted
+        case refused(String)
+    }
+
+    struct Request {
+        let poll: PollID
+        let mask: UInt64
+        let label: String
+        let sentAt: Int64
+        var answeredAt: Int64?
+        var fate = Fate.pending
+    }
+
+    private let site: Site
+    private let number: Int
+    let token: VoterToken.ID
+    private let usesWebSocket: Bool
+    private let patience: Int64
+    private let poll: Hosted
+    private var wire: Wire?
+    private var isReady = false
+    private(set) var requests: [Request] = []
+    private var attemptsLeft: Int
+    private var mask: UInt64 = 0
+    private var world: World { site.world }
+
+    init(_ site: Site, _ number: Int, polls: [Hosted]) {
+        let world = site.world
+        self.site = site
+        self.number = number
+        token = VoterToken.ID(high: 1, low: UInt64(number))
+        usesWebSocket = world.chance.happens(0.5)
+        patience = world.chance.milliseconds(world.chance.pick([20...100, 500...3_000]))
+        poll = world.chance.pick(polls)
+        attemptsLeft = world.chance.number(in: 1...6)
+        let within = Double(site.plan.stormNanoseconds) / 1_000_000
+        world.after(world.chance.milliseconds(0...within)) { [self] in choose() }
+    }
+
+    var key: BallotKey {
+        BallotKey(poll: poll.id, voter: site.hasher.voterKey(for: .token(token)))
+    }
+
+    // MARK: Asking
+
+    private func choose() {
+        if attemptsLeft == 0 { return }
+        let options = site.witness.lives[poll.id]?.latest.options ?? []
+        if options.isEmpty { return }
+        if mask == 0 || world.chance.happens(0.3) {
+            mask = 1 << UInt64(world.chance.number(in: 0...options.count - 1))
+        }
+        connect()
+    }
+
+    private func connect() {
+        if wire != nil {
+            if isReady || !usesWebSocket { send() }
+            return
+        }
+        isReady = false
+        guard let wire = site.connect() else { return chooseLater() }
+        self.wire = wire
+        wire.heard = { [unowned self, unowned wire] event in
+            if wire === self.wire { hear(event) }
+        }
+        if usesWebSocket {
+            wire.get(
+                "/ws/", ["Authorization: Bearer \(site.signer.mint(token))"], upgrades: true)
+        } else {
+            send()
+        }
+    }
+
+    private func chooseLater() {
+        world.after(world.chance.milliseconds(1...400)) { [self] in choose() }
+    }
+
+    private func send() {
+        guard let life = site.witness.lives[poll.id], attemptsLeft > 0 else { return }
+        attemptsLeft -= 1
+        let optionIDs = life.latest.options.indices
+            .filter { mask >> UInt64($0) & 1 == 1 }.map { life.latest.options[$0].id }
+        if optionIDs.isEmpty {
+            mask = 0
+            return chooseLater()
+        }
+        let label = "v\(number).\(requests.count)"
+        let index = requests.count
+        requests.append(
+            Request(poll: poll.id, mask: mask, label: label, sentAt: world.now))
+        world.count("ballots sent")
+        world.tell("voter \(number): \(label) for \(poll.id.rawValue), mask \(mask)")
+        let members =
+            #""poll_id":\#(poll.id.rawValue),"option_ids":[\#(optionIDs[0])],"voter":"\#(label)""#
+        if usesWebSocket {
+            wire?.send(text: #"{"type":"vote","ref":"\#(index)",\#(members)}"#)
+        } else {
+            wire?.send(
+                "POST", "/votes/", ["Authorization: Bearer \(site.signer.mint(token))"],
+                body: "{\(members)}")
+        }
+        world.after(patience) { [self] in
+            guard requests[index].fate == .pending else { return }
+            // Some hang up, others ask again and hear both answers.
+            if !usesWebSocket || world.chance.happens(0.5) { hangUp() }
+            chooseLater()
+        }
+    }
+
+    private func hangUp() {
+        wire?.close()
+        wire = nil
+        for index in requests.indices where requests[index].fate == .pending {
+            requests[index].fate = .unknown
+        }
+    }
+
+    // MARK: Hearing
+
+    private func hear(_ event: Wire.Event) {
+        switch event {
+        case .began:
+            isReady = true
+            send()
+        case .response(let status, _, let body):
+            guard let said = Said(body),
+                let index = requests.lastIndex(where: { $0.fate == .pending })
+            else { return world.violate("voter \(number) got \(status) for nothing") }
+            answer(index, said)
+        case .message(let bytes):
+            guard let said = Said(bytes), said.type == "ack" || said.type == "error",
+                let index = Int(said.reference), requests.indices.contains(index)
+            else { return world.violate("voter \(number) got a strange message") }
+            answer(index, said)
+        case .closed:
+            wire = nil
+            isReady = false
+            for index in requests.indices where requests[index].fate == .pending {
+                requests[index].fate = .unknown
+            }
+            chooseLater()
+        }
+    }
+
+    private func answer(_ index: Int, _ said: Said) {
+        let request = requests[index]
+        world.tell("voter \(number): \(request.label) is \(said.status)\(said.code)")
+        guard request.fate == .pending else {
+            return world.violate("voter \(number): \(request.label) is answered twice")
+        }
+        requests[index].answeredAt = world.now
+        if said.status == "counted" || said.status == "changed" {
+            requests[index].fate = .counted
+            world.count("ballots counted")
+            check(request, said)
+            // Some have doubts, and some change their mind.
+            if world.chance.happens(0.4) { chooseLater() }
+        } else if said.code == "commit_unknown" {
+            requests[index].fate = .toldUnknown
+            chooseLater()
+        } else {
+            requests[index].fate = .refused(said.code)
+            world.count("ballots refused")
+            checkRefusal(request, said.code)
+            chooseLater()
+        }
+    }
+
+    /// What is said to be counted is in the database.
+    private func check(_ request: Request, _ said: Said) {
+        guard let life = site.witness.lives[request.poll], let stored = life.ballots[key] else {
+            return world.violate("voter \(number): \(request.label) is counted and not stored")
+        }
+        let poll = life.latest
+        if !poll.allowsChange {
+            world.expect(
+                stored.last?.choices.mask == request.mask,
+                "voter \(number): another choice than \(request.label) is stored")
+            world.expect(said.status == "counted", "voter \(number): changed a fixed ballot")
+            world.expect(
+                said.isRepeated || stored.last?.label == request.label,
+                "voter \(number): \(request.label) is counted and \(stored.last!.label) stored")
+        }
+        // Where counts are hidden from voters, nor are ballots counted by revisions.
+        let isShown =
+            life.history[said.revision].map { site.maySee($0, of: life, as: .voter) } ?? false
+        world.expect(
+            isShown && said.revision >= stored[0].revision
+                || life.history.values.contains { $0.shownRevision == said.revision },
+            "voter \(number): \(request.label) is counted at \(said.revision)")
+    }
+
+    private func checkRefusal(_ request: Request, _ code: String) {
+        let life = site.witness.lives[request.poll]
+        let isThere = life != nil && life?.deletedAt == nil
+        switch code {
+        case "already_voted":
+            world.expect(
+                life?.ballots[key]?.contains { $0.choices.mask != request.mask } ?? false,
+                "voter \(number): \(request.label) is refused for a ballot that is not there")
+        case "poll_closed":
+            world.expect(
+                !isThere || life?.latest.closedAt != nil || site.isPastEnd(life!.latest),
+                "voter \(number): refused by an open poll")
+        case "poll_not_found":
+            world.expect(
+                site.mayBeUnknown(request.poll), "voter \(number): its poll is said to be unknown")
+        case "poll_not_open", "option_not_found", "overloaded", "storage_unavailable": break
+        default: world.violate("voter \(number): refused with \(code)")
+        }
+    }
+
+    // MARK: At the end
+
+    /// - Parameter time: by then what was asked must have been answered.
+    func expectFates(askedBefore time: Int64) {
+        for request in requests where request.fate == .pending && request.sentAt < time {
+            world.violate("voter \(number): \(request.label) was never answered")
+        }
+        guard let life = site.witness.lives[poll.id] else { return }
+        for request in requests {
+            guard case .refused = request.fate else { continue }
+            // What went with its poll is not stored any more, as it was told.
+            if let deletedAt = life.deletedAt, request.answeredAt ?? 0 >= deletedAt { continue }
+            world.expect(
+                !life.labels.contains(request.label),
+                "voter \(number): \(request.label) was refused and is stored")
+        }
+        guard life.deletedAt == nil, let last = requests.last(where: { $0.fate == .counted })
+        else { return }
+        // The last word that was heard stands, unless one that was not heard comes behind it.
+        let open = requests.filter { request in
+            switch request.fate {
+            case .pending, .unknown: true
+            case .toldUnknown: request.answeredAt ?? .max >= last.sentAt
+            case .counted:
+                // Two at once on one socket: either may be the later one.
+                request.label != last.label && request.answeredAt ?? .max > last.sentAt
+            case .refused: false
+            }
+        }
+        let masks = Set([last.mask] + open.map(\.mask))
+        let stored = life.ballots[key]?.last?.choices.mask
+        world.expect(
+            stored.map(masks.contains) ?? false,
+            "voter \(number): \(last.label) was counted with mask \(last.mask), "
+                + "\(stored.map { "\($0)" } ?? "nothing") is stored")
+    }
+}
