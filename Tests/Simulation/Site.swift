@@ -123,7 +123,8 @@ extension Site {
         faults.refused = 0.03 * wild
         faults.lost = 0.03 * wild
         // An SQLite commit whose answer is lost has not happened for the process that asked.
-        faults.answerLost = plan.store == .sqlite ? 0 : 0.05 * wild
+        let answerLost = world.chance.pick([0.05, 0.05, 0.4])
+        faults.answerLost = plan.store == .sqlite ? 0 : answerLost * wild
         bus.loses = 0.2 * wild
         bus.doubles = 0.1 * wild
         bus.delays = 0.2 * wild

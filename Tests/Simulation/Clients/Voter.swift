@@ -27,7 +27,10 @@ final class Voter: @unchecked Sendable {
     private let number: Int
     let token: VoterToken.ID
     private let usesWebSocket: Bool
+    /// Nanoseconds until it asks again.
     private let patience: Int64
+    /// One with two devices in its hands: another choice at once, through another gateway.
+    private let isFickle: Bool
     private let poll: Hosted
     private var wire: Wire?
     private var isReady = false
@@ -42,7 +45,9 @@ final class Voter: @unchecked Sendable {
         self.number = number
         token = VoterToken.ID(high: 1, low: UInt64(number))
         usesWebSocket = world.chance.happens(0.5)
-        patience = world.chance.milliseconds(world.chance.pick([20...100, 500...3_000]))
+        isFickle = world.chance.happens(0.3)
+        patience = world.chance.milliseconds(
+            isFickle ? 4...30 : world.chance.pick([20...100, 500...3_000]))
         poll = world.chance.pick(polls)
         attemptsLeft = world.chance.number(in: 1...6)
         let within = Double(site.plan.stormNanoseconds) / 1_000_000
@@ -59,7 +64,7 @@ final class Voter: @unchecked Sendable {
         if attemptsLeft == 0 { return }
         let options = site.witness.lives[poll.id]?.latest.options ?? []
         if options.isEmpty { return }
-        if mask == 0 || world.chance.happens(0.3) {
+        if mask == 0 || world.chance.happens(isFickle ? 0.8 : 0.3) {
             mask = 1 << UInt64(world.chance.number(in: 0...options.count - 1))
         }
         connect()
@@ -85,7 +90,7 @@ final class Voter: @unchecked Sendable {
     }
 
     private func chooseLater() {
-        world.after(world.chance.milliseconds(1...400)) { [self] in choose() }
+        world.after(world.chance.milliseconds(isFickle ? 1...20 : 1...400)) { [self] in choose() }
     }
 
     private func send() {
@@ -115,7 +120,7 @@ final class Voter: @unchecked Sendable {
         world.after(patience) { [self] in
             guard requests[index].fate == .pending else { return }
             // Some hang up, others ask again and hear both answers.
-            if !usesWebSocket || world.chance.happens(0.5) { hangUp() }
+            if !usesWebSocket || isFickle || world.chance.happens(0.5) { hangUp() }
             chooseLater()
         }
     }
@@ -136,8 +141,9 @@ final class Voter: @unchecked Sendable {
             isReady = true
             send()
         case .response(let status, _, let body):
+            // Those of one connection are answered in their order.
             guard let said = Said(body),
-                let index = requests.lastIndex(where: { $0.fate == .pending })
+                let index = requests.firstIndex(where: { $0.fate == .pending })
             else { return world.violate("voter \(number) got \(status) for nothing") }
             answer(index, said)
         case .message(let bytes):

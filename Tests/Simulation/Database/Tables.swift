@@ -84,7 +84,10 @@ final class Tables: @unchecked Sendable {
         if world.mutation == .countsRepeats { table.record.poll.tally.ballots += 1 }
         if row.choices == ballot.choices { return .repeated(revision: 0) }
         guard ballot.allowsChange else { return .alreadyVoted }
-        if uncertain.contains(ballot.id), world.mutation != .appliesAgain { return .commitUnknown }
+        if uncertain.contains(ballot.id) {
+            world.count("ballots overtaken")
+            if world.mutation != .appliesAgain { return .commitUnknown }
+        }
         row.choices.add(-1, to: &table.record.poll.tally.counts)
         ballot.choices.add(1, to: &table.record.poll.tally.counts)
         table.ballots[ballot.key] = Row(ballot)

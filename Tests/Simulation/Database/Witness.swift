@@ -80,11 +80,12 @@ final class Witness: @unchecked Sendable {
         for row in rows {
             if row.choices.mask >> UInt64(counts.count) == 0 { row.choices.add(1, to: &counts) }
             life.labels.insert(row.voter)
-            let known = life.ballots[row.key]?.last
-            if known?.choices != row.choices || known?.label != row.voter {
-                if known != nil {
-                    world.expect(poll.allowsChange, "a ballot of \(poll.id.rawValue) changed")
-                }
+            let known = life.ballots[row.key] ?? []
+            if known.last?.choices != row.choices || known.last?.label != row.voter {
+                world.expect(
+                    known.isEmpty || poll.allowsChange, "a ballot of \(poll.id.rawValue) changed")
+                world.expect(
+                    !known.contains { $0.label == row.voter }, "\(row.voter) is applied twice")
                 life.ballots[row.key, default: []].append(
                     Stored(
                         choices: row.choices, label: row.voter, revision: poll.tally.revision))
