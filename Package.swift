@@ -157,7 +157,7 @@ let package = Package(
             dependencies: [
                 "CDrivenLoop", "Catalogue", "Gateway", "Identity", "JSON", "Ledger", "Polls",
                 "Reactor", "Relay", "Store", "Telemetry", "Threads",
-            ], path: "Tests/Simulation", swiftSettings: swiftSettings),
+            ], path: "Tests/Simulation", exclude: ["run"], swiftSettings: swiftSettings),
         .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
         tests(
             of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),

@@ -19,6 +19,14 @@ enum Mutation: String, CaseIterable {
     case losesAnswers = "loses-answers"
     /// A ballot that was refused is stored all the same.
     case storesTheRefused = "stores-the-refused"
+    /// Answers of one commit go to each other's voters.
+    case swapsAnswers = "swaps-answers"
+    /// A commit leaves the revision as it was.
+    case keepsTheRevision = "keeps-the-revision"
+    /// A voter is not always the same one.
+    case mistakesVoters = "mistakes-voters"
+    /// Nobody is told that a poll is gone.
+    case hidesDeletions = "hides-deletions"
     /// Some ballots are announced and not stored.
     case losesBallots = "loses-ballots"
     /// Whoever asks for hidden counts gets them.

@@ -6,15 +6,21 @@ import Threads
 ///
 ///     simulation --seeds 1...1000 [--store memory|sqlite] [--mutation NAME]
 ///     simulation --seeds 4711...4711 --trace
+///     simulation --seeds 1...1000 --all
 ///
-/// A mutation is a mistake put in on purpose: then it has to be found.
+/// A mutation is a mistake put in on purpose: then it has to be found. `--all` runs the seeds in
+/// memory, a fifth of them on SQLite, and looks for every mutation.
 @main
 struct Simulation {
-    private var first: UInt64 = 1
-    private var last: UInt64 = 100
+    private var seeds: ClosedRange<UInt64> = 1...100
     private var store = Plan.Store.memory
     private var mutation: Mutation?
     private var traces = false
+    private var runsAll = false
+    private let folder = makeFolder()
+    private let log = Log(
+        level: .error, format: .text, to: LogOutput(descriptor: open("/dev/null", O_WRONLY)),
+        now: { 0 })
 
     static func main() {
         hashDeterministically()
@@ -43,9 +49,14 @@ struct Simulation {
     private init(_ arguments: [String]) throws {
         var rest = arguments[...]
         while let name = rest.popFirst() {
-            if name == "--trace" {
+            switch name {
+            case "--trace":
                 traces = true
                 continue
+            case "--all":
+                runsAll = true
+                continue
+            default: break
             }
             guard let value = rest.popFirst() else { throw BadArgument(argument: name) }
             switch name {
@@ -54,7 +65,7 @@ struct Simulation {
                 guard ends.count == 2, ends[0] <= ends[1] else {
                     throw BadArgument(argument: value)
                 }
-                (first, last) = (ends[0], ends[1])
+                seeds = ends[0]...ends[1]
             case "--store":
                 guard let store = Plan.Store(rawValue: value) else {
                     throw BadArgument(argument: value)
@@ -71,39 +82,67 @@ struct Simulation {
     }
 
     private func run() throws {
-        let log = Log(
-            level: .error, format: .text, to: LogOutput(descriptor: open("/dev/null", O_WRONLY)),
-            now: { 0 })
-        let folder = makeFolder()
         defer { rmdir(folder) }
+        var failedCount = 0
+        if runsAll {
+            failedCount += try runSeeds(seeds, .memory) ? 0 : 1
+            let few = seeds.lowerBound...seeds.lowerBound + UInt64(seeds.count - 1) / 5
+            failedCount += try runSeeds(few, .sqlite) ? 0 : 1
+            for mutation in Mutation.allCases { failedCount += try find(mutation) ? 0 : 1 }
+            print("\(2 + Mutation.allCases.count - failedCount) passed, \(failedCount) failed")
+        } else {
+            failedCount = try runSeeds(seeds, store) ? 0 : 1
+        }
+        exit(failedCount == 0 ? 0 : 1)
+    }
+
+    private func run(
+        _ seed: UInt64, _ store: Plan.Store, _ mutation: Mutation?
+    ) throws -> Run.Result {
+        try Run.run(
+            seed: seed, store: store, mutation: mutation, traces: traces, log: log, folder: folder)
+    }
+
+    /// - Returns: whether no promise was broken.
+    private func runSeeds(_ seeds: ClosedRange<UInt64>, _ store: Plan.Store) throws -> Bool {
         let begin = Clock.monotonicNanoseconds()
         var counts: [String: Int] = [:]
         var failed: [UInt64] = []
-        for seed in first...last {
-            let result = try Run.run(
-                seed: seed, store: store, mutation: mutation, traces: traces, log: log,
-                folder: folder)
+        for seed in seeds where failed.count < 10 {
+            let result = try run(seed, store, mutation)
             counts.merge(result.counts, uniquingKeysWith: +)
             if traces { for line in result.story { print(line) } }
             guard !result.violations.isEmpty else { continue }
             failed.append(seed)
             print("seed \(seed): \(result.violations.count) violations; the first:")
             for violation in result.violations.prefix(3) { print("    \(violation)") }
-            // One is enough to show that a mistake is found.
-            if mutation != nil || failed.count == 10 { break }
         }
         let seconds = Double(Clock.monotonicNanoseconds() - begin) / 1e9
-        let figures = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-        print("\(last - first + 1) seeds in \(Int(seconds)) s: " + figures.joined(separator: ", "))
+        print("\(store): \(seeds.count) seeds in \(Int(seconds)) s")
+        for what in counts.keys.sorted() { print("    \(counts[what]!) \(what)") }
         if !failed.isEmpty {
             let names = failed.map { "\($0)" }.joined(separator: " ")
-            print("FAILED: \(names); show one with --seeds N...N --trace")
+            print("FAILED: \(names); show one with --store \(store) --seeds N...N --trace")
         }
-        exit(failed.isEmpty ? 0 : 1)
+        return failed.isEmpty
     }
 
+    /// - Returns: whether one of the first seeds shows the mistake.
+    private func find(_ mutation: Mutation) throws -> Bool {
+        for seed in seeds.lowerBound..<seeds.lowerBound + Self.mutationSeedCount {
+            let result = try run(seed, .memory, mutation)
+            guard let violation = result.violations.first else { continue }
+            print("\(mutation.rawValue): found by seed \(seed): \(violation)")
+            return true
+        }
+        print("\(mutation.rawValue): NOT FOUND by \(Self.mutationSeedCount) seeds")
+        return false
+    }
+
+    private static let mutationSeedCount: UInt64 = 500
+
     /// In memory where the machine has such a place: what is fsynced there costs nothing.
-    private func makeFolder() -> String {
+    private static func makeFolder() -> String {
         let place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         var template = Array("\(place)/simulation.XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { fatalError("no folder in \(place)") }

@@ -81,8 +81,10 @@ final class Site: @unchecked Sendable {
 
     // MARK: Mistakes
 
-    func mutate(_ event: PollEvent) -> PollEvent {
+    /// - Returns: nil where nobody is to hear of it.
+    func mutate(_ event: PollEvent) -> PollEvent? {
         switch (event, world.mutation) {
+        case (.deleted, .hidesDeletions?): return nil
         case (.tallies(let tallies), .believesTheLast?):
             return .tallies(tallies.map(mutate))
         case (.changed(var record, .closed), .closesWithAnOldTally?):
@@ -100,6 +102,15 @@ final class Site: @unchecked Sendable {
             return event
         default: return event
         }
+    }
+
+    func mutate(_ settled: [SettledBallot]) -> [SettledBallot] {
+        guard world.mutation == .swapsAnswers else { return settled }
+        var swapped = settled
+        for (index, ballot) in settled.reversed().enumerated() {
+            swapped[index].outcome = ballot.outcome
+        }
+        return swapped
     }
 
     func mutate(_ tally: Tally) -> Tally {

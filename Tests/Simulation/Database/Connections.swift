@@ -28,8 +28,9 @@ final class LedgerConnection {
     private let faults: StorageFaults
     private let witness: Witness
 
-    init(_ world: World, _ database: any LedgerDatabase, _ faults: StorageFaults, _ witness: Witness)
-    {
+    init(
+        _ world: World, _ database: any LedgerDatabase, _ faults: StorageFaults, _ witness: Witness
+    ) {
         self.world = world
         self.database = database
         self.faults = faults
@@ -37,6 +38,7 @@ final class LedgerConnection {
     }
 
     func settle(_ ballots: [Ballot]) -> Result<Settlement, StoreError> {
+        let ballots = world.mutation == .mistakesVoters ? ballots.map(mistaken) : ballots
         do throws(StoreError) {
             let fate = faults.fate(in: world)
             if fate == .refused { throw .unavailable(reason: "refused") }
@@ -57,6 +59,14 @@ final class LedgerConnection {
         } catch {
             return .failure(error)
         }
+    }
+
+    private func mistaken(_ ballot: Ballot) -> Ballot {
+        var ballot = ballot
+        if ballot.id % 2 == 0 {
+            ballot.key = BallotKey(high: ballot.key.high, low: ~ballot.key.low)
+        }
+        return ballot
     }
 }
 
@@ -118,7 +128,11 @@ final class CatalogueConnection: CatalogueStore, @unchecked Sendable {
 
     func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
         if world.mutation == .neverRefreshes { return RefreshedPolls(changed: [], gone: []) }
-        return try read { () throws(StoreError) in try store.refresh(known) }
+        return try read { () throws(StoreError) in
+            let polls = try store.refresh(known)
+            if world.mutation != .hidesDeletions { return polls }
+            return RefreshedPolls(changed: polls.changed, gone: [])
+        }
     }
 
     func find(joinCode: String) throws(StoreError) -> PollRecord? {

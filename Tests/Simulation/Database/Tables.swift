@@ -53,7 +53,7 @@ final class Tables: @unchecked Sendable {
                     oldest = min(oldest ?? .max, ballots[index].castAt)
                 }
             }
-            if let oldest {
+            if let oldest, world.mutation != .keepsTheRevision {
                 let revision = table.record.poll.tally.revision
                 table.record.poll.tally.revision = Tally.nextRevision(after: revision, now: now)
                 table.record.poll.tally.at = oldest

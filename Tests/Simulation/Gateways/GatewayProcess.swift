@@ -33,7 +33,7 @@ final class GatewayProcess: @unchecked Sendable {
         }
         let happened: @Sendable (PollEvent) -> Void = { [unowned self] event in
             let event = site.mutate(event)
-            if isAlive {
+            if isAlive, let event {
                 tellAll(.happened(event))
                 relay?.publish(event)
             }
@@ -95,6 +95,7 @@ final class GatewayProcess: @unchecked Sendable {
 
     private func deliver(_ settled: [SettledBallot]) {
         if !isAlive { return }
+        let settled = site.mutate(settled)
         var byLoop = [[SettledBallot]](repeating: [], count: loops.count)
         for ballot in settled {
             if world.mutation == .losesAnswers, world.chance.happens(0.05) { continue }
