@@ -77,6 +77,10 @@ final class Site: @unchecked Sendable {
     func end() {
         for gateway in gateways { gateway.die() }
         world.end()
+        // They hold the site, and those of the bus hold the gateways' relays.
+        bus.end()
+        gateways = []
+        dead = []
     }
 
     // MARK: Mistakes

@@ -27,6 +27,8 @@ final class Bus: @unchecked Sendable {
         connections = []
     }
 
+    func end() { connections = [] }
+
     func connect(onReadable: @escaping () -> Void) -> Connection? {
         if isDown { return nil }
         let connection = Connection(world, onReadable)

@@ -86,6 +86,7 @@ final class GatewayProcess: @unchecked Sendable {
         isAlive = false
         for loop in loops { loop.end() }
         catalogue.end()
+        relay?.end()
         loops = []
     }
 

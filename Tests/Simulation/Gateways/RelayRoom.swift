@@ -51,6 +51,12 @@ final class RelayRoom: @unchecked Sendable {
         connect()
     }
 
+    /// Breaks the ring of the room and its connection.
+    func end() {
+        connection?.close()
+        connection = nil
+    }
+
     // MARK: The publisher
 
     func publish(_ event: PollEvent) {
