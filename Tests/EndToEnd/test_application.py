@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 PATHS = ("/", "/p/1", "/p/1/present", "/host", "/host/1", "/embed/1")
 
 

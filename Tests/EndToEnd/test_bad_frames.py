@@ -19,6 +19,9 @@ from wire import (
     text,
 )  # fmt: skip
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def gateway(start_module_gateway):

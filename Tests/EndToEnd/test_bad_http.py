@@ -8,6 +8,9 @@ import pytest
 
 from wire import Wire, ballot, get, post_json, request
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def gateway(reached_both_ways):

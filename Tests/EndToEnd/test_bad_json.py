@@ -7,6 +7,9 @@ import pytest
 from live import Viewer
 from wire import TEXT, Wire, frame, request
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 SYNTAX = {
     "E01 nothing": b"",
     "E01 only spaces": b"   ",

@@ -7,6 +7,9 @@ import pytest
 from gateway import limits
 from wire import Wire, ballot, get, request
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def gateway(reached_both_ways):

@@ -4,6 +4,7 @@ import pytest
 
 from wire import Wire, get, request
 
+
 @pytest.fixture(scope="module")
 def gateway(reached_both_ways):
     return reached_both_ways

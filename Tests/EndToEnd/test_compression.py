@@ -6,6 +6,9 @@ import pytest
 
 from live import Viewer
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 OPTIONS = [f"{number} of twenty, and a text that says so at length" for number in range(20)]
 
 

@@ -7,6 +7,9 @@ import pytest
 
 from gateway import LIMITS, REPOSITORY, run_to_end
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 PAGES = sorted(
     page for pages in ("*.md", "docs/**/*.md", "Benchmarks/*.md") for page in REPOSITORY.glob(pages)
 )
@@ -55,6 +58,7 @@ def options(*command) -> set[str]:
 # What the pages say of docker, pg_dump, certbot, deploy/run and the bare limits.
 OPTIONS_OF_OTHERS = {
     "--build", "--profile", "--schema", "--deploy-hook", "--build-only", "--uring",
+    "--check", "--system", "--long", "--generate-completion-script",
 }  # fmt: skip
 
 

@@ -8,6 +8,9 @@ import pytest
 
 from live import Viewer
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 TRUSTED = ("--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "10.0.0.0/8")
 
 

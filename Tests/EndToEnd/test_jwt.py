@@ -18,6 +18,9 @@ from gateway import run_to_end
 from live import Viewer
 from wire import Wire, upgrade
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 SECRET = "a secret that is long enough for anybody"
 ISSUER, AUDIENCE = "https://id.example", "polls"
 KEYS = {

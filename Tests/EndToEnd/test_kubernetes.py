@@ -7,6 +7,9 @@ import yaml
 
 from gateway import REPOSITORY
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 MANIFESTS = REPOSITORY / "deploy/kubernetes/pollstream.yaml"
 
 

@@ -13,6 +13,9 @@ from gateway import limits
 from live import Viewer
 from wire import Wire, get, post_json
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 SETTLES_WITHIN = 15
 
 

@@ -210,7 +210,9 @@ def test_every_series_that_an_alert_asks_for_is_there(watched):
 def test_gateways_that_are_well_raise_no_alert(watched):
     deadline = time.monotonic() + STARTS_WITHIN
     while True:
-        rules = [rule for group in watched.get("/api/v1/rules")["groups"] for rule in group["rules"]]
+        rules = [
+            rule for group in watched.get("/api/v1/rules")["groups"] for rule in group["rules"]
+        ]
         if all(rule["health"] == "ok" for rule in rules):
             break
         assert time.monotonic() < deadline, rules

@@ -5,6 +5,9 @@ import pytest
 from answers import refused
 from wire import Wire, upgrade
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 GOOD = "https://polls.example.com"
 FOREIGN = [
     "https://polls.example.com.evil.com", "https://evilpolls.example.com", "http://polls.example.com",

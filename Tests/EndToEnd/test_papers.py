@@ -8,6 +8,9 @@ import pytest
 
 from gateway import binary, run_to_end
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 COMPLETE = r"""
 source "$1"; shift
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE=$* COMP_POINT=${#COMP_LINE}

@@ -12,6 +12,9 @@ import pytest
 from balancer import Balancer
 from gateway import REPOSITORY, Poll, limits
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 

@@ -7,6 +7,9 @@ from answers import refused, retry_after
 from live import Viewer
 from wire import Wire, upgrade
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 SECRET = "a secret that is long enough for anybody"
 SHARED = ("--rate-votes", "3/min", "--address-share", "4")
 

@@ -8,6 +8,9 @@ from playwright.sync_api import expect, sync_playwright
 import prometheus
 from live import Viewer
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 FILES = {"/": "text/html", "/status.js": "text/javascript", "/status.css": "text/css"}
 
 expect.set_options(timeout=20_000)  # it asks every two seconds; the machine may be busy

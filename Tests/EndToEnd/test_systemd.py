@@ -12,6 +12,9 @@ import pytest
 from gateway import REPOSITORY, binary
 from live import Viewer
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 UNIT = REPOSITORY / "deploy/systemd/pollstream.service"
 # Of 10, as systemd-analyze has it: below 2 is what it calls OK. What is left is the network.
 EXPOSURE = 1.6

@@ -17,6 +17,9 @@ from live import Viewer
 from tls import Authority, connected, subject
 from wire import Wire, get
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 HTTP = b"GET /polls/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -182,9 +185,7 @@ def test_plain_http_on_the_port_is_closed_without_a_word(gateway):
 
 def test_who_does_not_finish_its_handshake_is_closed(start_gateway, authority):
     files = authority.sign("slow", "localhost")
-    gateway = start_gateway(
-        *files.options, *limits(tls_timeout="300ms"), authority=authority
-    )
+    gateway = start_gateway(*files.options, *limits(tls_timeout="300ms"), authority=authority)
     with Wire(gateway) as wire:
         wire.send(b"\x16\x03\x01\x02\x00\x01")
         assert wire.rest() == b""

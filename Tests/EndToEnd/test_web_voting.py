@@ -1,6 +1,5 @@
 """The audience's screens in a real browser: join, vote, and watch."""
 
-
 import pytest
 from playwright.sync_api import expect
 

@@ -9,6 +9,9 @@ from gateway import in_the_future
 from live import Viewer, tallies
 from wire import BINARY, TEXT, Wire, text, upgrade
 
+# The store makes no difference.
+pytestmark = pytest.mark.once
+
 
 def test_a_viewer_of_one_poll_gets_its_snapshot_first(gateway, poll):
     gateway.cast(poll, 1, "ada")
