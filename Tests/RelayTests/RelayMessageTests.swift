@@ -77,4 +77,52 @@ struct RelayMessageTests {
         let bytes = Array(text.utf8)
         #expect(RelayMessage.decode(bytes + seal.seal(bytes), with: seal) == nil)
     }
+
+    /// As a gateway of another version, or one that lies with the right key, may say anything.
+    @Test func `whatever is sealed is ignored or means one thing`() throws {
+        let texts = [
+            RelayMessage.tally(tally()), .alive, .changed(PollID(42)!),
+            .counted(VoteNotice(pollID: PollID(42)!, position: 62, voter: "Ada \u{1F600}")),
+            .voted(PollID(42)!, [VoterKey(high: 1, low: 2), VoterKey(high: .max, low: .max)]),
+        ].map { message in
+            let sealed = message.encoded(by: node, with: seal)
+            return Array(sealed.dropLast(seal.seal([]).count))
+        }
+        // What tells numbers, words and lists apart, and what no text holds.
+        let pieces = Array("0129 ,-+.x\u{0}".utf8) + [0xFF, 0xC3]
+        var random = SplitMix(state: 1)
+        var heardCount = 0
+        for _ in 0..<4_000 {
+            var text = texts.randomElement(using: &random)!
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let index = Int.random(in: 0..<text.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: text[index] = pieces.randomElement(using: &random)!
+                case 1: text.insert(pieces.randomElement(using: &random)!, at: index)
+                case 2: if text.count > 1 { text.remove(at: index) }
+                default: text.insert(contentsOf: text[index...].prefix(8), at: index)
+                }
+            }
+            guard let heard = RelayMessage.decode(text + seal.seal(text), with: seal) else {
+                continue
+            }
+            heardCount += 1
+            let again = heard.0.encoded(by: heard.from, with: seal)
+            let meaning = try #require(RelayMessage.decode(again, with: seal))
+            #expect(meaning.0 == heard.0 && meaning.from == heard.from)
+        }
+        #expect(heardCount > 100)
+    }
+}
+
+/// The same changes in every run.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
 }
