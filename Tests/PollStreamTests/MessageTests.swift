@@ -63,12 +63,17 @@ struct MessageTests {
             #""*" is not an origin; write it like https://polls.example.org"#
         ),
         ("admin-key", "letmein", "is not a key; give psa_ and at least 16 characters"),
+        ("voter-key", "/no/key", #""/no/key" cannot be opened: No such file or directory"#),
+        ("jwt-key", "/no/key", #""/no/key" cannot be opened: No such file or directory"#),
+        ("jwt-issuer", "", "\"\" is empty"),
+        ("jwt-audience", "", "\"\" is empty"),
         ("drain", "0s", #""0s" is out of range; give 1ms to 168h"#),
         ("drain-delay", "-1s", #""-1s" is not a duration; write it like 250ms, 30s, 5min or 2h"#),
         ("rate-polls", "5", #""5" is not a rate; write it like 5/s, 100/min or off"#),
         ("rate-votes", "5/h", #""5/h" is not a rate; write it like 5/s, 100/min or off"#),
         ("rate-messages", "0/s", #""0/s" is not a rate; write it like 5/s, 100/min or off"#),
         ("rate-handshakes", "no", #""no" is not a rate; write it like 5/s, 100/min or off"#),
+        ("address-share", "0", #""0" is not a number from 1 to 1000000"#),
         (
             "limit", "body-bytes",
             #""body-bytes" is no NAME=VALUE; write it like body-bytes=64KiB"#
