@@ -43,6 +43,25 @@ def test_keys_start_and_close_a_poll(gateway, visit):
     assert gateway.poll(poll)["state"] == "closed"
 
 
+def test_a_late_answer_takes_no_newer_notice_away(gateway, visit):
+    poll = gateway.create_poll(starts_at=in_the_future(hours=1))
+    page = visit(gateway, f"/p/{poll.id}/present", host_of=[poll])
+    expect(page.locator(".badge.scheduled")).to_be_visible()
+    late = []
+    page.route("**/open/", lambda route: late.append((route, route.fetch())))
+    page.keyboard.press("s")
+    expect(page.locator(".badge.open")).to_be_visible()
+    page.keyboard.press("s")
+    notice = page.get_by_text("The poll is open already.")
+    expect(notice).to_be_visible()
+    [(route, answer)] = late
+    with page.expect_response("**/open/") as arrived:
+        route.fulfill(response=answer)
+    arrived.value.finished()
+    page.evaluate("new Promise((done) => setTimeout(done, 50))")
+    expect(notice).to_be_visible()
+
+
 def test_keys_go_to_the_host_s_other_polls(gateway, visit):
     polls = [gateway.create_poll(title=f"Number {number}") for number in range(3)]
     page = visit(gateway, f"/p/{polls[0].id}/present", host_of=polls)

@@ -34,10 +34,15 @@ function Presentation({ live }) {
   const [notice, tell] = useState(null);
   useDocumentTitle(poll.title);
 
+  // A success says nothing: by its answer another key may have had its say.
+  async function attempt(change) {
+    tell(null);
+    if (!await change) tell(t("present.failed"));
+  }
   async function start() {
     if (!hosting.isHost) return tell(t("present.noKey"));
     if (poll.state !== "scheduled") return tell(t(`present.already.${poll.state}`));
-    tell(await hosting.open() ? null : t("present.failed"));
+    await attempt(hosting.open());
   }
   function askToClose() {
     if (!hosting.isHost) return tell(t("present.noKey"));
@@ -98,7 +103,7 @@ function Presentation({ live }) {
         <Confirm
           title={t("host.close.title")} text={t("host.close.text")} action={t("host.close")}
           onClose={() => ask(null)}
-          onConfirm={async () => tell(await hosting.close() ? null : t("present.failed"))}
+          onConfirm={() => attempt(hosting.close())}
         />
       )}
     </>
