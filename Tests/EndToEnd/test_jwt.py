@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import time
+from datetime import timedelta
 
 import jwt
 import pytest
@@ -40,9 +41,13 @@ def pem(key) -> str:
 
 
 def token(subject="ada", algorithm="HS256", key=None, headers=None, **claims) -> str:
-    """Valid, but for what is given; a claim of None is left out."""
-    claims = {"sub": subject, "iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 600} | claims
-    claims = {name: value for name, value in claims.items() if value is not None}
+    """Valid, but for what is given: a claim of None is left out, a timedelta counts from now."""
+    claims = {"sub": subject, "iss": ISSUER, "aud": AUDIENCE, "exp": timedelta(minutes=10)} | claims
+    claims = {
+        name: time.time() + value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+        if value is not None
+    }
     return jwt.encode(claims, key or KEYS[algorithm], algorithm=algorithm, headers=headers)
 
 
@@ -168,8 +173,8 @@ def is_refused(gateway, poll, bad: str, reason: str):
 
 
 CLAIMS = {
-    "an hour late": ("expired", {"exp": time.time() - 3600}),
-    "an hour early": ("not_yet_valid", {"nbf": time.time() + 3600}),
+    "an hour late": ("expired", {"exp": timedelta(hours=-1)}),
+    "an hour early": ("not_yet_valid", {"nbf": timedelta(hours=1)}),
     "of another issuer": ("issuer", {"iss": "https://id.example.evil.com"}),
     "of no issuer": ("issuer", {"iss": None}),
     "for others": ("audience", {"aud": ["mail", "polls2"]}),
@@ -187,8 +192,8 @@ def test_a_token_that_says_the_wrong_thing_is_refused(gateway, poll, reason, cla
 
 @pytest.mark.parametrize(
     "claims",
-    [{"exp": None}, {"exp": time.time() - 10}, {"nbf": time.time() + 10},
-     {"aud": ["mail", "polls"]}, {"iat": time.time() + 3600}],
+    [{"exp": None}, {"exp": timedelta(seconds=-10)}, {"nbf": timedelta(seconds=10)},
+     {"aud": ["mail", "polls"]}, {"iat": timedelta(hours=1)}],
     ids=["for ever", "10 s late", "10 s early", "for us among others", "made tomorrow"],
 )  # fmt: skip
 def test_a_token_that_says_nothing_wrong_is_taken(gateway, poll, claims):
@@ -239,7 +244,7 @@ def test_who_proves_nothing_is_told_how(gateway, poll):
 
 def test_a_socket_outlives_its_token_but_votes_no_more(gateway, poll):
     # The leeway for clocks is 30 s; this token has five of them left.
-    with Viewer(gateway, token=token("ada", exp=time.time() - 25)) as viewer:
+    with Viewer(gateway, token=token("ada", exp=timedelta(seconds=-25))) as viewer:
         viewer.subscribe(poll.id)
         deadline = time.monotonic() + SETTLES_WITHIN
         while (answer := viewer.vote(poll, 0))["type"] == "ack":
