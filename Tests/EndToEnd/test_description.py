@@ -195,6 +195,12 @@ def ask_for_what_is_not_served(gateway):
                 assert gateway.call(method.upper(), where).status_code == 404
 
 
+def ask_from_a_foreign_page(gateway):
+    body = {"poll_id": 1, "option_ids": [1]}
+    answer = gateway.post("/votes/", json=body, headers={"Origin": "https://evil.com"})
+    assert answer.status_code == 403
+
+
 # What HTTP or a limit refuses, by the component that describes it.
 OF_ANY_ROUTE = {
     "408": ("Timeout", b"GET /polls/ HTTP/1.1\r\n"),
@@ -221,6 +227,7 @@ OF_OTHER_SETTINGS = {
 def test_every_answer_that_is_described_is_given(gateway, start_gateway):
     ask_everything(gateway)
     ask_for_what_is_not_served(start_gateway("--services", "live"))
+    ask_from_a_foreign_page(start_gateway("--allowed-origin", "https://polls.example.com"))
     expected = {
         (f"{method.upper()} {path}", status)
         for path, item in OPENAPI["paths"].items()
