@@ -123,6 +123,7 @@ def test_a_connection_may_subscribe_to_so_many_and_ask_as_often_as_it_likes(gate
 # Half-open: the other end is gone and nothing says so
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not faults.can_vanish(), reason="no network namespace can be made here")
 def test_peers_that_vanish_are_reaped_and_nobody_else(tmp_path):  # H08
     done = subprocess.run(
