@@ -295,7 +295,7 @@ import Testing
             _ = others.last?.next()
         }
         func waitForViewers(_ count: Int) -> Bool {
-            let deadline = Date(timeIntervalSinceNow: 5)
+            let deadline = Date(timeIntervalSinceNow: 60)
             while Date() < deadline {
                 guard case .text(let text) = first.receive() else { return false }
                 if TestSocket.parse(text)["viewers"] as? Int == count { return true }

@@ -59,7 +59,7 @@ final class TestSocket {
     func sendBinary() { write([0x82, 0x81, 0, 0, 0, 0, 1]) }
 
     /// The next message.
-    func receive(milliseconds: Int = 5_000) -> Received {
+    func receive(milliseconds: Int = 60_000) -> Received {
         let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
         while true {
             if let frame = takeFrame() {
@@ -80,7 +80,7 @@ final class TestSocket {
     }
 
     /// The next message that is no `viewers`, as JSON; empty where there is none.
-    func next(milliseconds: Int = 5_000) -> [String: Any] {
+    func next(milliseconds: Int = 60_000) -> [String: Any] {
         while case .text(let text) = receive(milliseconds: milliseconds) {
             let message = Self.parse(text)
             if message["type"] as? String != "viewers" { return message }
@@ -89,7 +89,7 @@ final class TestSocket {
     }
 
     /// The next event of a stream: its lines.
-    func nextEvent(milliseconds: Int = 5_000) -> [String] {
+    func nextEvent(milliseconds: Int = 60_000) -> [String] {
         let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
         while true {
             let text = String(decoding: unread, as: UTF8.self)
@@ -125,7 +125,7 @@ final class TestSocket {
     }
 
     private func readHead() {
-        let deadline = Date(timeIntervalSinceNow: 5)
+        let deadline = Date(timeIntervalSinceNow: 60)
         while true {
             let text = String(decoding: unread, as: UTF8.self)
             if let end = text.range(of: "\r\n\r\n") {

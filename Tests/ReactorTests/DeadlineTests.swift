@@ -24,7 +24,7 @@ extension ReactorTests {
         }
 
         @Test func `an idle connection is closed without a word, a waiting one is not`() throws {
-            let server = try TestServer { $0.idleTimeoutMilliseconds = 200 }
+            let server = try TestServer { $0.idleTimeoutMilliseconds = 1_000 }
             defer { server.stop() }
             let silent = TestClient(port: server.port)
             let waiting = TestClient(port: server.port)
@@ -33,35 +33,35 @@ extension ReactorTests {
             #expect(kept.ask(TestClient.get("/now")).status == 200)
             #expect(silent.readToEnd() == "")
             #expect(kept.readToEnd() == "")
-            #expect(waiting.isQuiet(forMilliseconds: 600))
+            #expect(waiting.isQuiet(forMilliseconds: 1_000))
             server.run { _ = $0.answer($0.pending[0], "patience") }
             #expect(waiting.readAnswer().body == "patience")
         }
 
         @Test func `a deadline that moves later is kept`() throws {
-            let server = try TestServer { $0.idleTimeoutMilliseconds = 600 }
+            let server = try TestServer { $0.idleTimeoutMilliseconds = 2_000 }
             defer { server.stop() }
             let client = TestClient(port: server.port)
-            for _ in 0..<6 {
+            for _ in 0..<4 {
                 #expect(client.ask(TestClient.get("/now")).status == 200)
-                usleep(250_000)
+                usleep(750_000)
             }
             #expect(client.readToEnd() == "")
         }
 
         @Test func `who answers pings stays, who is silent goes`() throws {
-            let server = try TestServer { $0.pingPeriodMilliseconds = 300 }
+            let server = try TestServer { $0.pingPeriodMilliseconds = 1_000 }
             defer { server.stop() }
             let silent = TestClient(webSocket: "/ws", port: server.port)
             let healthy = TestClient(webSocket: "/ws", port: server.port)
             var pings = 0
-            while pings < 5, let frame = healthy.readFrame() {
+            while pings < 4, let frame = healthy.readFrame() {
                 if frame.opcode == 9 {
                     pings += 1
                     healthy.send(TestClient.frame(10, frame.payload))
                 }
             }
-            #expect(pings == 5)
+            #expect(pings == 4)
             #expect(server.eventually { $0.closed == [$0.sockets[0]] })
             #expect(silent.isClosed())
             #expect(server.statistics.read().count(ofLimit: "ping-period") == 1)

@@ -31,7 +31,7 @@ extension ReactorTests {
             for client in clients { #expect(client.readFrame()?.text == "t") }
             let measured = server.numbers().voteToFrame
             #expect(measured.count == 1)
-            #expect((3_000_000_000..<60_000_000_000).contains(measured.totalNanoseconds))
+            #expect((3_000_000_000..<120_000_000_000).contains(measured.totalNanoseconds))
         }
 
         @Test func `a tally without an arrival, and one without a viewer, are not measured`() throws
@@ -90,7 +90,7 @@ extension ReactorTests {
         @Test func `each limit is counted under its own name`() throws {
             let server = try TestServer {
                 $0.bodyBytes = 10
-                $0.headerTimeoutMilliseconds = 100
+                $0.headerTimeoutMilliseconds = 2_000
                 $0.requestLineBytes = 100
                 $0.headBytes = 1_000
                 $0.headerFieldCount = 10
@@ -121,7 +121,7 @@ extension ReactorTests {
         }
 
         @Test func `what is closing is told apart until it is gone`() throws {
-            let server = try TestServer { $0.closeTimeoutMilliseconds = 400 }
+            let server = try TestServer { $0.closeTimeoutMilliseconds = 1_000 }
             defer { server.stop() }
             let client = TestClient(webSocket: "/ws", port: server.port)
             server.run { server in
@@ -162,7 +162,8 @@ extension ReactorTests {
             let sum = LoopStatistics(adding: parts)
             #expect(sum.requests == 2)
             #expect(sum.turns.count == parts[0].turns.count + parts[1].turns.count)
-            #expect(sum.longestTurnNanoseconds == parts[1].longestTurnNanoseconds)
+            let longest = parts.map(\.longestTurnNanoseconds).max()
+            #expect(sum.longestTurnNanoseconds == longest)
         }
     }
 }

@@ -154,7 +154,7 @@ extension ReactorTests {
         {
             let server = try TestServer {
                 $0.tls = Self.certificates.context
-                $0.closeTimeoutMilliseconds = 300
+                $0.closeTimeoutMilliseconds = 1_000
             }
             defer { server.stop() }
             let idle = TestClient(port: server.port, tls: makePeer())

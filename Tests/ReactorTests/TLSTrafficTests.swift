@@ -101,7 +101,7 @@ extension ReactorTests {
         }
 
         @Test func `we say close_notify before FIN, whoever closes`() throws {
-            let server = try makeServer { $0.idleTimeoutMilliseconds = 200 }
+            let server = try makeServer { $0.idleTimeoutMilliseconds = 2_000 }
             defer { server.stop() }
             let asked = TestClient(port: server.port, tls: makePeer())
             asked.send(TestClient.get("/close"))

@@ -92,9 +92,9 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         return done.wait()
     }
 
-    /// Waits, for seconds at most, until the loop's thread finds `condition` true.
+    /// Waits, for as long as a test may wait, until the loop's thread finds `condition` true.
     func eventually(_ condition: @escaping @Sendable (TestServer) -> Bool) -> Bool {
-        for _ in 0..<1_000 {
+        for _ in 0..<TestClient.patienceSeconds * 200 {
             if run(condition) { return true }
             usleep(5_000)
         }

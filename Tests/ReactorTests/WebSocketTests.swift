@@ -201,7 +201,7 @@ extension ReactorTests {
         @Test func `an outbox past its limit closes with 1008`() throws {
             let server = try TestServer {
                 $0.outboxBytes = 32 << 10
-                $0.closeTimeoutMilliseconds = 300
+                $0.closeTimeoutMilliseconds = 1_000
             }
             defer { server.stop() }
             let client = TestClient(

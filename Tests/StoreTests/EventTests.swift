@@ -311,9 +311,9 @@ struct EventTests {
         try store.setRecording(true)
         let connection = try PostgresConnection(
             conninfo: PrivatePostgres.shared.conninfo(test.database),
-            deadline: postgresDeadline(in: 5_000))
+            deadline: postgresDeadline(in: 60_000))
         func run(_ sql: String) throws {
-            try connection.execute(sql, until: postgresDeadline(in: 5_000))
+            try connection.execute(sql, until: postgresDeadline(in: 60_000))
         }
         // A transaction has its number, its ballot and its row of events, and does not end.
         try run("BEGIN")

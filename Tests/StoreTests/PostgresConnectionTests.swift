@@ -11,7 +11,7 @@ struct PostgresConnectionTests {
 
     private func connect(_ database: String = "postgres") throws -> PostgresConnection {
         try PostgresConnection(
-            conninfo: server.conninfo(database), deadline: postgresDeadline(in: 20_000))
+            conninfo: server.conninfo(database), deadline: postgresDeadline(in: 60_000))
     }
 
     @Test func `values go there and come back`() throws {
@@ -27,7 +27,7 @@ struct PostgresConnectionTests {
         parameters.append(["a,b", "", "NULL"])
         let rows = try connection.execute(
             "SELECT $1, $2, $3, encode($4, 'hex'), $5, $6, $7, ($8)[1], ($8)[3], true", parameters,
-            until: postgresDeadline(in: 5_000))
+            until: postgresDeadline(in: 60_000))
         #expect(try rows.integer(0, 0) == .min)
         #expect(try rows.optionalInteger(0, 1) == nil)
         #expect(rows.text(0, 2) == "\"quoted\", {braces} and 'Größe' 🗳️")
@@ -42,7 +42,7 @@ struct PostgresConnectionTests {
     @Test func `what is not what it should be is damage, not a crash`() throws {
         let connection = try connect()
         let rows = try connection.execute(
-            "SELECT 'x', '{1,x}', '0', 'abc', '{', NULL", until: postgresDeadline(in: 5_000))
+            "SELECT 'x', '{1,x}', '0', 'abc', '{', NULL", until: postgresDeadline(in: 60_000))
         #expect(throws: PostgresFailure.self) { try rows.integer(0, 0) }
         #expect(throws: PostgresFailure.self) { try rows.integers(0, 1) }
         #expect(throws: PostgresFailure.self) { try rows.blob(0, 2) }
@@ -55,12 +55,12 @@ struct PostgresConnectionTests {
         let connection = try connect()
         for _ in 0..<3 {
             #expect(throws: PostgresFailure.self) {
-                _ = try connection.execute("SELECT 1/0", until: postgresDeadline(in: 5_000))
+                _ = try connection.execute("SELECT 1/0", until: postgresDeadline(in: 60_000))
             }
             #expect(!connection.isBroken)
         }
         #expect(
-            try connection.execute("SELECT 1; SELECT 2", until: postgresDeadline(in: 5_000))
+            try connection.execute("SELECT 1; SELECT 2", until: postgresDeadline(in: 60_000))
                 .integer(0, 0) == 2)
     }
 
@@ -68,7 +68,8 @@ struct PostgresConnectionTests {
         let connection = try connect()
         #expect(throws: PostgresFailure.self) {
             _ = try connection.execute(
-                "SELECT pg_terminate_backend(pg_backend_pid())", until: postgresDeadline(in: 5_000))
+                "SELECT pg_terminate_backend(pg_backend_pid())",
+                until: postgresDeadline(in: 60_000))
         }
         #expect(connection.isBroken)
     }
@@ -102,10 +103,10 @@ struct PostgresConnectionTests {
         for round in 0..<4 {
             // As a pooler does that hands the next transaction to another session.
             if round == 1 {
-                try connection.execute("DEALLOCATE ALL", until: postgresDeadline(in: 5_000))
+                try connection.execute("DEALLOCATE ALL", until: postgresDeadline(in: 60_000))
             }
             let rows = try connection.execute(
-                statement, parameters, until: postgresDeadline(in: 5_000))
+                statement, parameters, until: postgresDeadline(in: 60_000))
             #expect(try rows.integer(0, 0) == 42)
         }
     }
@@ -117,7 +118,7 @@ struct PostgresConnectionTests {
         ] {
             let failure = #expect(throws: PostgresFailure.self) {
                 _ = try PostgresConnection(
-                    conninfo: conninfo, deadline: postgresDeadline(in: 2_000))
+                    conninfo: conninfo, deadline: postgresDeadline(in: 60_000))
             }
             #expect(failure?.reason.contains("hush") == false, "\(failure as Any)")
         }
@@ -135,7 +136,7 @@ struct PostgresConnectionTests {
         let pacer = ReconnectPacer(random: { 0 })
         var attempts = 0
         let began = Clock.monotonicNanoseconds()
-        while Clock.monotonicNanoseconds() - began < 2_500_000_000 {
+        while attempts < 3 {
             for _ in 0..<8 {
                 do throws(PostgresFailure) {
                     try pacer.begin()
@@ -145,7 +146,8 @@ struct PostgresConnectionTests {
             }
             usleep(1_000)
         }
-        #expect((2...3).contains(attempts), "\(attempts)")
+        #expect(attempts == 3)
+        #expect(Clock.monotonicNanoseconds() - began >= 1_500_000_000)
     }
 
     @Test func `a connection that had lasted is made again at once, a young one is not`() throws {
@@ -170,7 +172,7 @@ struct PostgresConnectionTests {
         let session = PostgresSession(
             target: target, settings: settings, pacer: ReconnectPacer())
         let one = try session.withConnection { (connection) throws(PostgresFailure) in
-            try connection.execute("SELECT 1", until: postgresDeadline(in: 5_000)).integer(0, 0)
+            try connection.execute("SELECT 1", until: postgresDeadline(in: 60_000)).integer(0, 0)
         }
         #expect(one == 1)
     }
