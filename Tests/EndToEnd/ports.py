@@ -8,21 +8,24 @@ import socket
 # from its command line to its listener, and any client of a test could be given its port meanwhile.
 RANGE = range(15_000, 32_000)
 
-_given: set[int] = set()
+# A port that was given stays so until this process ends, and no other run of tests on this machine is
+# given it: each holds an abstract name (unix(7)) for as long.
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on and that no caller here was given before."""
+    """A TCP port of 127.0.0.1 that nobody listens on and that nobody was given before."""
     while True:
         port = random.choice(RANGE)
-        if port in _given:
-            continue
-        with socket.socket() as probe:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0pollstream-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                continue
-        _given.add(port)
+        except OSError as error:
+            claim.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            continue
+        _claims.append(claim)
         return port

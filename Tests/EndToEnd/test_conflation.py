@@ -9,6 +9,8 @@ from live import Viewer, tallies
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 from wire import Wire, text
 
+pytestmark = pytest.mark.alone
+
 TICK_SECONDS = 0.5
 
 

@@ -9,6 +9,8 @@ from websockets.asyncio.client import connect
 from test_invariants import check_books
 from voting import Receipts, join, start_voters
 
+pytestmark = pytest.mark.alone
+
 VIEWERS = 1000
 BALLOTS = 10_000
 HANDSHAKES_AT_ONCE = 50

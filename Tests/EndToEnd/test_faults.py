@@ -23,6 +23,8 @@ from onlookers import Onlookers
 from ports import free_port
 from wire import TEXT, Wire, frame, get, upgrade
 
+pytestmark = pytest.mark.alone
+
 # What a viewer may wait for a tally while somebody else misbehaves, in milliseconds: with a debug build,
 # on a machine that does much else. Nobody waits for a timeout of ours.
 PATIENCE_MS = 3000

@@ -18,7 +18,7 @@ from postgres import Server, unprivileged
 from redis import Redis
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.alone]
 
 VIEWERS = 300
 BACK_WITHIN = 2 * 5

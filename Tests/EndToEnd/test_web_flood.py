@@ -9,7 +9,7 @@ import websockets
 from playwright.sync_api import expect
 
 # In the browser the store makes no difference.
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.alone]
 
 VOTES = 3000
 PER_SECOND = 1000
