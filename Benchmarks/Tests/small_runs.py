@@ -40,7 +40,5 @@ with contextlib.ExitStack() as stack:
     for run in runs:
         print("──", *run, flush=True)
         environment = os.environ | {"PYTHON": sys.executable}
-        subprocess.run(
-            [BENCH, *run, "--binary", GATEWAY], env=environment, check=True, timeout=120
-        )
+        subprocess.run([BENCH, *run, "--binary", GATEWAY], env=environment, check=True, timeout=120)
 print(f"{len(runs)} passed")

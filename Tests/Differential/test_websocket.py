@@ -17,11 +17,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from cwire import Codec, Story
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.utils import accept_key
+
+from cwire import Codec, Story
 
 MESSAGE_BYTES = 300
 STREAMS = int(os.environ.get("STREAMS", "20000"))
@@ -80,9 +81,7 @@ def has_padded_length(frame):
     length = frame[1] & 0x7F
     if length == 126:
         return struct.unpack("!H", frame[2:4])[0] < 126
-    return length == 127 and (
-        struct.unpack("!Q", frame[2:10])[0] < 65536 or frame[2] >= 0x80
-    )
+    return length == 127 and (struct.unpack("!Q", frame[2:10])[0] < 65536 or frame[2] >= 0x80)
 
 
 def is_inside_message(frames):

@@ -108,8 +108,7 @@ class Traffic:
         return [
             response.text()
             for response in self._responses
-            if "/assets/" not in response.url
-            and "json" in response.headers.get("content-type", "")
+            if "/assets/" not in response.url and "json" in response.headers.get("content-type", "")
         ]
 
 

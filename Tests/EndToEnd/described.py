@@ -99,7 +99,9 @@ def check_answer(answer: requests.Response):
     if not answer.content:
         return
     media_type = answer.headers["Content-Type"].partition(";")[0]
-    assert media_type in response.get("content", {}), f"{name} is not described to send {media_type}"
+    assert media_type in response.get("content", {}), (
+        f"{name} is not described to send {media_type}"
+    )
     if media_type == "application/json":
         step = pointer(media_type).removeprefix("#")
         check(answer.json(), f"openapi.json{place}/content{step}/schema")

@@ -36,8 +36,8 @@ class Broker:
         tls_port = free_port()
         self.url = self.url_of(self.port)
         # Names are what librabbitmq compares, not addresses.
-        self.tls_url = self.url_of(tls_port).replace("amqp:", "amqps:").replace(
-            "127.0.0.1", "localhost"
+        self.tls_url = (
+            self.url_of(tls_port).replace("amqp:", "amqps:").replace("127.0.0.1", "localhost")
         )
         self.authority = self.folder / "ca.pem"
         self._make_certificates()

@@ -23,7 +23,9 @@ def test_the_document_is_html(page):
 
 
 def directives(answer) -> dict[str, str]:
-    parts = (part.strip().partition(" ") for part in answer.headers["Content-Security-Policy"].split(";"))
+    parts = (
+        part.strip().partition(" ") for part in answer.headers["Content-Security-Policy"].split(";")
+    )
     return {name: value for name, _, value in parts}
 
 
@@ -50,7 +52,8 @@ def test_the_document_locks_its_doors(gateway, path):
 def test_only_allowed_origins_may_frame_where_there_is_a_list(start_gateway):
     gateway = start_gateway("--allowed-origin", "https://a.example", "--allowed-origin", "http://b")
     assert (
-        directives(gateway.get("/embed/1"))["frame-ancestors"] == "'self' https://a.example http://b"
+        directives(gateway.get("/embed/1"))["frame-ancestors"]
+        == "'self' https://a.example http://b"
     )
     assert directives(gateway.get("/p/1"))["frame-ancestors"] == "'none'"
 
@@ -153,12 +156,14 @@ def test_files_are_compressed_for_who_accepts_it(gateway, page, accepted, coding
             assert answer.headers["ETag"] == plain.headers["ETag"]
         else:
             assert gzip.decompress(answer.body) == plain.body
-            assert answer.headers["ETag"] != plain.headers["ETag"], "other bytes, the same strong tag"
+            assert answer.headers["ETag"] != plain.headers["ETag"], (
+                "other bytes, the same strong tag"
+            )
 
 
 def raw(gateway, path: str, accepted: str | None):
     """An answer whose body is as it was sent."""
-    headers = {"Accept-Encoding": accepted}   # None keeps the client's own from being sent
+    headers = {"Accept-Encoding": accepted}  # None keeps the client's own from being sent
     answer = gateway.get(path, headers=headers, stream=True)
     assert answer.status_code == 200
     answer.body = answer.raw.read(decode_content=False)

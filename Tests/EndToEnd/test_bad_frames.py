@@ -56,9 +56,7 @@ INVALID_UTF_8 = [
 def cut_in_bytes(octets: bytes) -> bytes:
     """A text message in fragments of one byte."""
     pieces = [frame(CONTINUATION, octets[i : i + 1], fin=False) for i in range(1, len(octets) - 1)]
-    return b"".join(
-        [frame(TEXT, octets[:1], fin=False), *pieces, frame(CONTINUATION, octets[-1:])]
-    )
+    return b"".join([frame(TEXT, octets[:1], fin=False), *pieces, frame(CONTINUATION, octets[-1:])])
 
 
 BROKEN = {

@@ -7,6 +7,7 @@ from wire import TEXT, Wire, ballot, frame, get, request, upgrade
 # The store makes no difference.
 pytestmark = pytest.mark.once
 
+
 @pytest.fixture(scope="module")
 def gateway(reached_both_ways):
     return reached_both_ways

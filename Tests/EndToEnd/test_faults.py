@@ -149,7 +149,9 @@ def test_out_of_descriptors_nobody_is_lost_and_whoever_comes_is_let_go(start_gat
             used = faults.cpu_seconds(gateway)
             # Each comes to an end: answered, or turned away with the descriptor kept for that.
             answers = [wire.rest() for wire in wires]
-            assert all(not each or each[:13] in (b"HTTP/1.1 200 ", b"HTTP/1.1 503 ") for each in answers)
+            assert all(
+                not each or each[:13] in (b"HTTP/1.1 200 ", b"HTTP/1.1 503 ") for each in answers
+            )
             assert faults.limit_hits(gateway, "descriptors") > 100
             # It is over, and nothing spins.
             time.sleep(1)

@@ -165,12 +165,22 @@ def test_what_clients_do_wrong_is_told_at_debug_alone_and_a_signal_turns_that_on
 
 def test_no_secret_is_in_the_log_whatever_goes_wrong(start_gateway):
     gateway = start_gateway(
-        "--log-level", "debug", "--admin-key", "psa_admin-secret-0123456789", *limits(commit_timeout="200ms")
+        "--log-level",
+        "debug",
+        "--admin-key",
+        "psa_admin-secret-0123456789",
+        *limits(commit_timeout="200ms"),
     )
     created = gateway.post(
         "/polls/", json={"title": "t", "options": ["a", "b"]}, token="psa_admin-secret-0123456789"
     ).json()
-    secrets = ["psa_admin-secret-0123456789", created["host_key"], "psh_wrong-key", "psv_forged", "the-voter"]
+    secrets = [
+        "psa_admin-secret-0123456789",
+        created["host_key"],
+        "psh_wrong-key",
+        "psv_forged",
+        "the-voter",
+    ]
     path = f"/polls/{created['id']}/"
     gateway.post(path + "close/", token="psh_wrong-key")
     gateway.post("/polls/", json={}, token="psa_admin-secret-0123456789")

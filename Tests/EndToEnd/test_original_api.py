@@ -285,4 +285,3 @@ def test_the_feed_may_be_off_and_is_closed_to_foreign_pages(start_gateway, gatew
     assert refused.value.response.status_code == 403
     poll = create(quiet).json()
     assert vote(quiet, poll, poll["options"][0]["id"]).status_code == 202
-

@@ -41,9 +41,10 @@ def said(address, *pieces: bytes, source: str = "127.0.0.1", pause: float = 0.0)
     """All that is answered until the connection ends; nothing where it is reset, which `connect`
     itself may be the one to report."""
     answer = b""
-    with contextlib.suppress(ConnectionResetError, BrokenPipeError), socket.create_connection(
-        address, timeout=10, source_address=(source, 0)
-    ) as peer:
+    with (
+        contextlib.suppress(ConnectionResetError, BrokenPipeError),
+        socket.create_connection(address, timeout=10, source_address=(source, 0)) as peer,
+    ):
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             peer.sendall(piece)

@@ -184,8 +184,14 @@ def tables(plan: Plan) -> list[str]:
         table(("each gateway", ""), rows_of_a_gateway(plan)),
         table(("between them", ""), rows_of_redis(plan)),
         table(
-            ("5 of 100 gateways", "away: p50, p99, max", "most in 0.1 s, in all",
-             "of a core, each that is left"), rows_of_a_storm(plan)),  # fmt: skip
+            (
+                "5 of 100 gateways",
+                "away: p50, p99, max",
+                "most in 0.1 s, in all",
+                "of a core, each that is left",
+            ),
+            rows_of_a_storm(plan),
+        ),
         table(("after that", ""), rows_after(plan)),
     ]
 

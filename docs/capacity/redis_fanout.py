@@ -95,7 +95,9 @@ def measure(subscribers: int, messages: int, together: int) -> float:
 
 if __name__ == "__main__":
     given = [int(word) for word in sys.argv[1:]]
-    subscribers, messages, together = given + [100, 5_000, 1][len(given):]
+    subscribers, messages, together = given + [100, 5_000, 1][len(given) :]
     cost = measure(subscribers, messages, together)
-    print(f"{subscribers} subscribers, {messages} messages of {len(MESSAGE)} bytes, "
-          f"{together} together: {cost:.2f} µs of the server's CPU a delivery")
+    print(
+        f"{subscribers} subscribers, {messages} messages of {len(MESSAGE)} bytes, "
+        f"{together} together: {cost:.2f} µs of the server's CPU a delivery"
+    )
