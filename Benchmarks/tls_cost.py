@@ -3,9 +3,9 @@ handshake, full and resumed.
 
 python3 tls_cost.py POLLSTREAM [--viewers N] [--rounds N] [--pairs N] [--handshakes N]
 
-The client is one thread of Python, far slower than the gateway. So nothing here is a rate: CPU is user
-plus system time of the gateway's process, over what it delivered or how many it shook hands with. Ends
-with 1 if a delivery does not arrive."""
+The client is one thread of Python, far slower than the gateway. So nothing here is a rate: CPU is
+user plus system time of the gateway's process, over what it delivered or how many it shook hands
+with. Ends with 1 if a delivery does not arrive."""
 
 import argparse
 import base64
@@ -38,7 +38,8 @@ class Viewer:
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
             (
-                "GET /ws/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "GET /ws/ HTTP/1.1\r\nHost: localhost\r\n"
+                "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                 f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
             ).encode()
         )
@@ -176,7 +177,8 @@ def main():
             print(f"pair {number + 1}: {pair[False] * 1e6:.2f} µs a delivery in clear, "
                   f"{pair[True] * 1e6:.2f} over TLS", flush=True)  # fmt: skip
         ratios = sorted(secure / clear for clear, secure in pairs)
-        print(f"TLS over clear: {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}), "
+        middle = statistics.median(ratios)
+        print(f"TLS over clear: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}), "
               f"{options.viewers} viewers, {options.rounds} rounds; all arrived")  # fmt: skip
 
         def visits(resumed):

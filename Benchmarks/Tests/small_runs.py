@@ -1,5 +1,5 @@
-"""Small runs of the scenarios against a real gateway, with private PostgreSQL and Redis servers: they
-end with 0 only if all that had to arrive did. How fast they are is nobody's business here.
+"""Small runs of the scenarios against a real gateway, with private PostgreSQL and Redis servers:
+they end with 0 only if all that had to arrive did. How fast they are is nobody's business here.
 
 python3 small_runs.py POLLSTREAM_BENCH GATEWAY
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(BENCHMARKS.parent / "Tests" / "EndToEnd"))
 
-from postgres import Server
-from redis import Redis
+from postgres import Server  # noqa: E402
+from redis import Redis  # noqa: E402
 
 BENCH, GATEWAY = sys.argv[1:]
 PEER = BENCHMARKS / "peers" / "websockets.json"

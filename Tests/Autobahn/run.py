@@ -16,8 +16,8 @@ from gateway import Gateway, limits  # noqa: E402
 
 CORE = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 LIMITS = ["9.*"]
-# Of each set of parameters the smaller messages: with those of 128 KiB, a thousand in each case, the
-# suite's own compression takes an hour.
+# Of each set of parameters the smaller messages: with those of 128 KiB, a thousand in each case,
+# the suite's own compression takes an hour.
 COMPRESSION = [f"{section}.{n}.{size}"
                for section, count in ((12, 5), (13, 7))
                for n in range(1, count + 1) for size in range(1, 7)]  # fmt: skip

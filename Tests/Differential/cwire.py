@@ -1,4 +1,4 @@
-"""CWire's WebSocket codec, as Python sees it: a connection that takes a stream of client's frames."""
+"""CWire's WebSocket codec, as Python sees it: a connection that takes a client's frames."""
 
 import ctypes
 from dataclasses import dataclass, field

@@ -201,7 +201,8 @@ def test_mutated_streams_are_taken_alike(codec, seeded):
             failed += ours.failed
             continue
         reason = exception(ours, theirs)
-        ends = f"ours {len(ours.frames)} frames, {ours.code}; theirs {len(theirs.frames)}, {theirs.code}"
+        ends = f"ours {len(ours.frames)} frames, {ours.code}; "
+        ends += f"theirs {len(theirs.frames)}, {theirs.code}"
         assert reason, f"{ends}: {stream.hex()}"
         explained[reason] = explained.get(reason, 0) + 1
     print(f"websocket: {alike} streams alike, {failed} of them refused, exceptions {explained}")

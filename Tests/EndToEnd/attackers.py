@@ -1,6 +1,6 @@
 """Peers that misbehave in bulk, in a process of their own so that they take nothing from the test:
-`python attackers.py NAME PORT POLL COUNT` says `ready` once it does its worst, and goes on until it is
-ended. Sockets of one attacker are few threads' work: what is slow costs the attacker nothing."""
+`python attackers.py NAME PORT POLL COUNT` says `ready` once it does its worst, and goes on until
+it is ended. Sockets of one attacker are few threads' work: what is slow costs it nothing."""
 
 import contextlib
 import selectors

@@ -69,7 +69,7 @@ class Visits:
         return context
 
     def _listen(self, message):
-        """What is refused or away is logged as an error, and some tests want it; else nothing is."""
+        """What is refused or away is logged as an error, which some tests want; else nothing is."""
         if message.type == "error" and not message.text.startswith(EXPECTED_COMPLAINTS):
             self.complaints.append(message.text)
 

@@ -1,5 +1,5 @@
-"""openapi.json and asyncapi.json, held against what the gateway really says: the answers and messages
-of all tests that use `Gateway.call` and `Viewer` pass here."""
+"""openapi.json and asyncapi.json, held against what the gateway really says: the answers and
+messages of all tests that use `Gateway.call` and `Viewer` pass here."""
 
 import functools
 import json

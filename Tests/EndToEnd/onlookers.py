@@ -22,7 +22,7 @@ class Latencies:
 
 
 class Onlookers:
-    """Viewers of a poll of their own. None may lose its connection, or a tally, whatever happens."""
+    """Viewers of a poll of their own. None may lose its connection or a tally, whatever happens."""
 
     def __init__(self, gateway: Gateway, count: int = 5):
         self.gateway = gateway

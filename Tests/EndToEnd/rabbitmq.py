@@ -1,5 +1,6 @@
-"""A private RabbitMQ broker: in a temporary folder, on free ports, with a port mapper of its own, as
-an unprivileged user where the tests run as root. It dies with the tests. And a service that listens."""
+"""A private RabbitMQ broker: in a temporary folder, on free ports, with a port mapper of its own,
+as an unprivileged user where the tests run as root. It dies with the tests. And a service that
+listens."""
 
 import contextlib
 import json
@@ -138,8 +139,8 @@ class Broker:
 
 
 class Service:
-    """A service with a durable queue of its own: takes all that comes, before and after the broker is
-    away, and keeps it in its order."""
+    """A service with a durable queue of its own: takes all that comes, before and after the broker
+    is away, and keeps it in its order."""
 
     def __init__(self, broker: Broker, name: str, *keys: str):
         self.broker, self.name = broker, name
@@ -198,7 +199,7 @@ class Service:
 
     def counts(self, poll) -> list[int]:
         """By what was told, each message once."""
-        deltas = dict(zip(self.ids, self.received))
+        deltas = dict(zip(self.ids, self.received, strict=True))
         return [
             sum(m["delta"] for m in deltas.values() if m.get("option_id") == option)
             for option in poll.options

@@ -211,6 +211,7 @@ def test_a_title_is_never_markup(gateway):
 
 
 def test_a_file_that_is_not_there_is_not_found(gateway):
-    for path in ("/static/nothing.js", "/favicon-of-nobody.ico", "/index.php", "/page.html", "/assets/",
-                  "/assets/main.js", "/assets/main-AAAAAAAA.js", "/embed/", "/p/0"):  # fmt: skip
+    for path in ("/static/nothing.js", "/favicon-of-nobody.ico", "/index.php", "/page.html",
+                  "/assets/", "/assets/main.js", "/assets/main-AAAAAAAA.js", "/embed/",
+                  "/p/0"):  # fmt: skip
         assert gateway.get(path).status_code == 404

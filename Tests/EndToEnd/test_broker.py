@@ -1,6 +1,6 @@
-"""Other services hear of every counted ballot and every change through a broker: once in quiet times,
-at least once whatever becomes of the broker or of gateways, each poll's in the order of its commits,
-and no voter ever waits for it."""
+"""Other services hear of every counted ballot and every change through a broker: once in quiet
+times, at least once whatever becomes of the broker or of gateways, each poll's in the order of its
+commits, and no voter ever waits for it."""
 
 import contextlib
 import re
@@ -50,7 +50,7 @@ def service(broker):
 
 
 class Door:
-    """A TCP proxy to the broker that can be shut: then nobody gets in, and who was in is thrown out."""
+    """A TCP proxy to the broker that can be shut: nobody gets in then, and who was in is out."""
 
     def __init__(self, port: int):
         self.target, self.port = port, free_port()
@@ -111,12 +111,12 @@ def wait_for(condition, seconds: float = COMES_WITHIN):
 
 
 def check_order(service, poll, choices: dict[str, set[int]]):
-    """Of what was told, each word once where it first came: per voter what the database holds in the
-    end, and nothing after the close."""
+    """Of what was told, each word once where it first came: per voter what the database holds in
+    the end, and nothing after the close."""
     held: dict[str, set[int]] = {}
     seen: set[str] = set()
     closed = False
-    for message, message_id in zip(service.received, service.ids):
+    for message, message_id in zip(service.received, service.ids, strict=True):
         if message["poll_id"] != poll.id or message_id in seen:
             continue
         seen.add(message_id)
@@ -199,8 +199,11 @@ def test_a_consumer_of_the_original_gets_votes_and_nothing_else(broker, start_ga
     gateway.cast(other, 1, "Bob")
     consumer.take(lambda: len(consumer.received) >= 2)
     # Its code: `poll_id`, `option_id`, `delta` (1) and `voter_name`.
-    assert [(m["poll_id"], m["option_id"], m["delta"], m["voter_name"]) for m in consumer.received] \
-        == [(poll.id, poll.options[0], 1, "Ada"), (other.id, other.options[1], 1, "Bob")]  # fmt: skip
+    members = ("poll_id", "option_id", "delta", "voter_name")
+    assert [tuple(message[name] for name in members) for message in consumer.received] == [
+        (poll.id, poll.options[0], 1, "Ada"),
+        (other.id, other.options[1], 1, "Bob"),
+    ]
     consumer.close()
 
 
@@ -451,7 +454,7 @@ def test_tls_trusts_only_whom_it_is_told_to(broker, service, start_gateway):
                 f"{broker.authority}"):  # fmt: skip
         doubting = start_gateway("--events", url)
         doubting.create_poll()
-        wait_for(lambda: "publishing events lost" in doubting.log_text())
+        wait_for(lambda one=doubting: "publishing events lost" in one.log_text())
         assert metric(doubting, "published_total") == 0
         assert "verif" in doubting.log_text() and PASSWORD not in doubting.log_text()
 

@@ -1,6 +1,6 @@
-"""Peers, machines and operators that fail: BAD_INPUT section H, and K06, K16, K17 and K23. What a fault
-costs those who do nothing wrong is bounded here generously, as machines differ, and measured by
-`Tests/Faults/run`."""
+"""Peers, machines and operators that fail: BAD_INPUT section H, and K06, K16, K17 and K23. What a
+fault costs those who do nothing wrong is bounded here generously, as machines differ, and measured
+by `Tests/Faults/run`."""
 
 import contextlib
 import os
@@ -25,8 +25,8 @@ from wire import TEXT, Wire, frame, get, upgrade
 
 pytestmark = pytest.mark.alone
 
-# What a viewer may wait for a tally while somebody else misbehaves, in milliseconds: with a debug build,
-# on a machine that does much else. Nobody waits for a timeout of ours.
+# What a viewer may wait for a tally while somebody else misbehaves, in milliseconds: with a debug
+# build, on a machine that does much else. Nobody waits for a timeout of ours.
 PATIENCE_MS = 3000
 
 
@@ -292,7 +292,7 @@ def test_a_full_disk_refuses_ballots_until_there_is_room(start_gateway, tmp_path
     folder = tmp_path / "small"
     folder.mkdir()
     gateway = start_gateway(
-        folder=folder, under=faults.on_a_small_disk(folder, "4m"), *limits(commit_timeout="2s")
+        *limits(commit_timeout="2s"), folder=folder, under=faults.on_a_small_disk(folder, "4m")
     )
     inside = Path(f"/proc/{gateway.process.pid}/root{folder}")
     poll = gateway.create_poll()

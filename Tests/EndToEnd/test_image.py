@@ -1,5 +1,5 @@
-"""The image, without an engine to build it: what a Dockerfile should not do, and that its health check
-tells a gateway that is ready from one that is not."""
+"""The image, without an engine to build it: what a Dockerfile should not do, and that its health
+check tells a gateway that is ready from one that is not."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What `/metrics` says is what clients have seen, and Prometheus' own tool finds no fault with it."""
+"""What `/metrics` says is what clients have seen; Prometheus' own tool finds no fault with it."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""A poll on another site's page: it votes there without cookies, and is as high as it needs to be."""
+"""A poll on another site's page: it votes there without cookies, and is as high as it must be."""
 
 import functools
 import http.server
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.sqlite
 
 @pytest.fixture
 def site(tmp_path):
-    """A folder, and where it is served: under a name that makes it another site than the gateway."""
+    """A folder, and where it is served: by its name it is another site than the gateway."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):

@@ -1,4 +1,4 @@
-"""The application for everybody: languages, sizes of screens, and those who see or move otherwise."""
+"""The application for everybody: languages, screens, and those who see or move otherwise."""
 
 import gzip
 import json
@@ -93,8 +93,9 @@ CONTROLS_TOO_SMALL = """() =>
     [...document.querySelectorAll("a, button, select, input:not([hidden]), textarea")]
         .filter((control) => !control.closest("p:not(.actions)"))
         .map((control) => [control, (control.closest("label") ?? control).getBoundingClientRect()])
-        .filter(([_, { left, width, height }]) => width > 0 && left >= 0 && (height < 44 || width < 44))
-        .map(([control, { width, height }]) => `${control.outerHTML.slice(0, 80)} ${width} x ${height}`)
+        .filter(([_, { left, width }]) => width > 0 && left >= 0)
+        .filter(([_, { width, height }]) => height < 44 || width < 44)
+        .map(([{ outerHTML: it }, { width, height }]) => `${it.slice(0, 80)} ${width} x ${height}`)
 """
 
 
