@@ -8,8 +8,8 @@ import socket
 # from its command line to its listener, and any client of a test could be given its port meanwhile.
 RANGE = range(15_000, 32_000)
 
-# A port that was given stays so until this process ends, and no other run of tests on this machine is
-# given it: each holds an abstract name (unix(7)) for as long.
+# A port that was given stays so until this process ends, and no other run of tests on this machine
+# is given it: each holds an abstract name (unix(7)) for as long.
 _claims: list[socket.socket] = []
 
 
