@@ -58,6 +58,14 @@ final class TestServer: LoopHandler, @unchecked Sendable {
                 .utf8)
         settings.usesURing = Self.usesURing
         settings.tls = TestTransport.context
+        // What is not under test: on a slow machine hundreds of clients take seconds to come, and a ping
+        // would be the first frame that the first of them read.
+        settings.headerTimeoutMilliseconds = 120_000
+        settings.bodyTimeoutMilliseconds = 120_000
+        settings.idleTimeoutMilliseconds = 600_000
+        settings.pingPeriodMilliseconds = 600_000
+        settings.proxyTimeoutMilliseconds = 120_000
+        settings.tlsTimeoutMilliseconds = 120_000
         adjust(&settings)
         budget = ConnectionBudget(connectionLimit: connectionLimit)
         loop = try Loop(settings: settings, budget: budget, handler: self)
