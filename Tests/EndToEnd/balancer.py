@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway import START_SECONDS, Gateway
 from ports import free_port
-from postgres import unprivileged
+from postgres import open_to_all, unprivileged
 
 SETTINGS = """
 defaults
@@ -31,8 +31,7 @@ class Balancer:
         settings.write_text(
             SETTINGS.format(port=self.address[1], host=host, server_port=port, word=word)
         )
-        for path in (settings, folder, folder.parent, folder.parent.parent):
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+        open_to_all(folder)
         self._process = subprocess.Popen([*unprivileged(), "haproxy", "-db", "-f", settings])
 
     def __enter__(self):
@@ -42,7 +41,9 @@ class Balancer:
                 socket.create_connection(self.address, timeout=1).close()
                 return self
             except OSError:
-                assert time.monotonic() < deadline, "HAProxy does not start"
+                if time.monotonic() > deadline:
+                    self.__exit__()
+                    raise AssertionError("HAProxy does not start") from None
                 time.sleep(0.05)
 
     def __exit__(self, *_):

@@ -32,6 +32,14 @@ def unprivileged(dies: bool = True) -> list[str]:
     return ["setpriv", *words] if words else []
 
 
+def open_to_all(folder: Path):
+    """Lets such a user read what a test has written into its folder."""
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    top = Path(tempfile.gettempdir())
+    above = [path for path in folder.parents if top in path.parents]
+    subprocess.run(["chmod", "a+X", *above], check=True)
+
+
 class Server:
     """Trusts everybody who comes as `test`; `settings` as in postgresql.conf."""
 

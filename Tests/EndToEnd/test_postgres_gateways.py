@@ -13,7 +13,7 @@ from answers import refused, rows
 from gateway import run_to_end
 from live import Viewer
 from ports import free_port
-from postgres import Server, unprivileged
+from postgres import Server, open_to_all, unprivileged
 from test_postgres_faults import vote_at_once, wait_until_ready
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 
@@ -335,7 +335,7 @@ ignore_startup_parameters = extra_float_digits
 unix_socket_dir =
 """
     )
-    subprocess.run(["chmod", "-R", "a+rX", tmp_path, tmp_path.parent, tmp_path.parent.parent])
+    open_to_all(tmp_path)
     pooler = subprocess.Popen(
         [*unprivileged(), "pgbouncer", settings],
         stderr=subprocess.PIPE,

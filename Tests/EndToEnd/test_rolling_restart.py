@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 
 from live import CONNECTION_LOST
 from ports import free_port
-from postgres import Server, unprivileged
+from postgres import Server, open_to_all, unprivileged
 from redis import Redis
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 
@@ -119,7 +119,7 @@ listen polls
 {servers}
 """
     )
-    subprocess.run(["chmod", "-R", "a+rX", folder, folder.parent, folder.parent.parent])
+    open_to_all(folder)
     balancer = subprocess.Popen(
         [*unprivileged(), "haproxy", "-db", "-f", settings],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
