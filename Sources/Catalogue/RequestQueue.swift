@@ -45,8 +45,10 @@ package final class RequestQueue: @unchecked Sendable {
         return isTaken
     }
 
-    /// Waits for requests, and takes at most `count`.
-    /// - Parameter deadline: monotonic nanoseconds; nil waits for as long as it takes.
+    /// Waits for requests.
+    /// - Parameters:
+    ///   - count: so many at most.
+    ///   - deadline: monotonic nanoseconds; nil waits for as long as it takes.
     package func take(upTo count: Int, until deadline: Int64?) -> Taken {
         monitor.lock()
         defer { monitor.unlock() }

@@ -1,3 +1,4 @@
+/// What the events need to know: which broker, and how much at once.
 package struct EventSettings: Sendable {
     package var target: AMQPTarget
     /// Ballots and changes that are read at once.

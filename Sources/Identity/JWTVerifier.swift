@@ -20,6 +20,7 @@ package final class JWTVerifier: @unchecked Sendable {
     private let refusals = Refusals()
 
     /// - Parameters:
+    ///   - files: whose keys may have signed.
     ///   - issuer: nil: any.
     ///   - audience: nil: only tokens that are for nobody in particular (RFC 7519 §4.1.3).
     package init(_ files: [JWTKeyFile], issuer: String?, audience: String?) {
@@ -37,7 +38,9 @@ package final class JWTVerifier: @unchecked Sendable {
     /// How many tokens were refused, by reason.
     package var refusalCounts: [(reason: JWTRefusal, count: UInt64)] { refusals.counts }
 
-    /// - Parameter unixSeconds: now.
+    /// - Parameters:
+    ///   - token: in the compact form, as it came.
+    ///   - unixSeconds: now.
     package func verify(_ token: UnsafeRawBufferPointer, at unixSeconds: Int64)
         throws(JWTRefusal) -> JWTSubject
     {

@@ -2,6 +2,7 @@
 public enum ClientError: Error, Equatable, CustomStringConvertible {
     /// Not `http://HOST[:PORT]`. TLS ends at a proxy beside the client.
     case badURL(String)
+    /// No connection could be made; nothing was sent.
     case unreachable(String)
     /// For a vote: nobody knows whether it counted; sending the same again is safe.
     case connectionLost(String)

@@ -10,6 +10,7 @@ public struct LiveEvents: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(connection: connection) }
 
+    /// Takes event by event; what is new meanwhile replaces what is old.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let connection: Connection
 

@@ -27,8 +27,11 @@ public struct PollStreamClient: Sendable {
 
     // MARK: Polls
 
+    /// Creates a poll, which is open at once.
+    /// - Parameters:
+    ///   - draft: what to ask.
+    ///   - adminKey: `psa_…`, where the gateway asks for one.
     /// - Returns: the poll and its host key, which is shown this once.
-    /// - Parameter adminKey: `psa_…`, where the gateway asks for one.
     public func create(
         _ draft: PollDraft, adminKey: String? = nil
     ) async throws(ClientError) -> (poll: Poll, hostKey: String) {
@@ -37,14 +40,17 @@ public struct PollStreamClient: Sendable {
         }
     }
 
+    /// Reads a poll; with its host key also counts that are hidden from others.
     public func poll(_ id: Int64, hostKey: String? = nil) async throws(ClientError) -> Poll {
         try await call("GET", "/polls/\(id)/", bearer: hostKey ?? token) { try Poll($0) }
     }
 
+    /// Opens a scheduled poll before its time.
     public func open(_ id: Int64, hostKey: String) async throws(ClientError) -> Poll {
         try await call("POST", "/polls/\(id)/open/", bearer: hostKey) { try Poll($0) }
     }
 
+    /// Ends a poll for good: its counts change no more.
     public func close(_ id: Int64, hostKey: String) async throws(ClientError) -> Poll {
         try await call("POST", "/polls/\(id)/close/", bearer: hostKey) { try Poll($0) }
     }
@@ -54,6 +60,7 @@ public struct PollStreamClient: Sendable {
     /// Casts a ballot; returns once it is durable. After an error that `isTransient` the same call
     /// again is safe: a voter counts once.
     /// - Parameters:
+    ///   - poll: its id.
     ///   - options: ids of options.
     ///   - voter: a name, for who has no token; where the gateway takes names.
     public func vote(

@@ -22,6 +22,7 @@ package enum CatalogueRequest: Sendable {
     case ballots(PollID, after: BallotKey?, limit: Int)
 }
 
+/// What the catalogue says to a request, by the request's kind.
 package enum CatalogueAnswer: Sendable {
     case created(PollRecord, hostKey: String)
     /// Also what `open`, `close` and `change` left behind.
@@ -37,6 +38,7 @@ package enum CatalogueAnswer: Sendable {
     case refused(CatalogueRefusal)
 }
 
+/// Why the catalogue does not do what it was asked.
 package enum CatalogueRefusal: Error, Sendable, Equatable {
     case pollNotFound
     case pollClosed
@@ -91,6 +93,7 @@ package struct RefreshedPolls: Sendable, Equatable {
     }
 }
 
+/// Which polls a list holds, by their state.
 package enum PollFilter: String, Sendable { case open, scheduled, closed, all }
 
 /// One page of a list, newest first.
@@ -166,4 +169,5 @@ package struct VoteNotice: Sendable, Equatable {
     }
 }
 
+/// What a host did to a poll, or its times did.
 package enum PollTransition: Sendable, Equatable { case opened, closed, edited }

@@ -92,6 +92,7 @@ package struct PollID: Hashable, Sendable, Comparable {
     package static func < (a: PollID, b: PollID) -> Bool { a.rawValue < b.rawValue }
 }
 
+/// One answer that a poll offers. Its position in the poll is what ballots and counts go by.
 package struct PollOption: Sendable, Equatable {
     /// Unique over all polls.
     package var id: Int64
@@ -103,8 +104,10 @@ package struct PollOption: Sendable, Equatable {
     }
 }
 
+/// Whether a ballot marks one option or several.
 package enum PollKind: String, Sendable { case single, multiple }
 
+/// Where a poll is in its life: only an open one takes ballots.
 package enum PollState: String, Sendable { case scheduled, open, closed }
 
 /// When counts are shown to who does not host.

@@ -29,7 +29,10 @@ package struct PollDraft: Sendable, Equatable {
         package init() {}
     }
 
-    /// - Parameter now: Unix milliseconds.
+    /// Checks what a host sent.
+    /// - Parameters:
+    ///   - fields: as they came; nil where one was left out.
+    ///   - now: Unix milliseconds.
     package init(_ fields: Fields, now: Int64) throws(InvalidPoll) {
         title = try Self.title(fields.title)
         description = try Self.description(fields.description ?? "")

@@ -65,6 +65,7 @@ package struct RecordedBallot: Sendable, Equatable {
     }
 }
 
+/// What was done to a poll, as other services are told.
 package enum PollChangeKind: String, Sendable, CaseIterable {
     case created, changed, opened, closed, deleted
 }

@@ -58,6 +58,7 @@ extension Loop {
         }
     }
 
+    /// How the end of a streamed body is told.
     package enum StreamFraming: Sendable {
         case chunked
         /// Raw bytes until the close, so that a topic can serve it.
@@ -65,7 +66,12 @@ extension Loop {
     }
 
     /// Answers with a body that follows in pieces.
-    /// - Parameter ping: sent every ping period.
+    /// - Parameters:
+    ///   - connection: that the request came over.
+    ///   - sequence: of the request.
+    ///   - head: status and fields; its own body comes first.
+    ///   - framing: how the body ends.
+    ///   - ping: sent every ping period.
     /// - Returns: false where another request of this connection is still unanswered.
     package func stream(
         to connection: ConnectionID, sequence: UInt32, head: Response, framing: StreamFraming,
@@ -95,7 +101,10 @@ extension Loop {
     }
 
     /// Switches to WebSocket. Only while its handshake is being received.
-    /// - Parameter fields: `Name: value\r\n` each.
+    /// - Parameters:
+    ///   - connection: that the handshake came over.
+    ///   - sequence: of the handshake.
+    ///   - fields: `Name: value\r\n` each.
     /// - Returns: false where an earlier request of this connection is still unanswered.
     package func upgrade(_ connection: ConnectionID, sequence: UInt32, fields: [UInt8]) -> Bool {
         fields.withUnsafeBytes {
@@ -131,6 +140,7 @@ extension Loop {
         _ = ps_connection_close(handle, connection.rawValue, code, reason)  // gone is closed
     }
 
+    /// What a connection speaks by now.
     package enum ConnectionKind { case http, webSocket, stream }
 
     /// nil where it is gone.

@@ -72,7 +72,10 @@ package final class Loop {
     }
 
     /// Listens with SO_REUSEPORT, before `run()`.
-    /// - Parameter port: 0 picks a free one.
+    /// - Parameters:
+    ///   - address: of one interface, or of all: IPv4 or IPv6, no name.
+    ///   - port: 0 picks a free one.
+    ///   - kind: which limits and rules its connections get.
     /// - Returns: the port.
     package func listen(address: String, port: UInt16, kind: ListenerKind) throws(ReactorError)
         -> UInt16
@@ -159,6 +162,7 @@ package struct LoopWaker: @unchecked Sendable {
     package func wake() { ps_loop_wake(handle) }
 }
 
+/// Whom a listener is for: everybody, or the operator.
 package enum ListenerKind: Sendable {
     case publicAPI, operations
 
@@ -170,6 +174,7 @@ package enum ListenerKind: Sendable {
     }
 }
 
+/// What the system refused at the start, and why.
 package enum ReactorError: Error, CustomStringConvertible {
     case system(operation: String, reason: String)
 

@@ -100,14 +100,19 @@ package final class Topic {
     package var subscriberCount: Int { Int(ps_topic_subscriber_count(handle)) }
 
     /// Newest wins, at most one a tick; the first after quiet at once.
-    /// - Parameter ballotAt: when the oldest ballot came in that no tally before counts, Unix
-    ///   milliseconds: how long it takes to the viewers is measured. 0: it is not.
+    /// - Parameters:
+    ///   - frame: the whole tally, encoded.
+    ///   - ballotAt: when the oldest ballot came in that no tally before counts, Unix milliseconds:
+    ///     how long it takes to the viewers is measured. 0: it is not.
     package func publishTally(_ frame: borrowing Frame, ballotAt: Int64 = 0) {
         ps_topic_publish_tally(handle, frame.handle, ballotAt)
     }
 
-    /// Never skipped: `transition` for who has seen the state before it, `snapshot` for the others.
-    /// - Parameter supersedesTally: both carry what replaces a tally not yet sent.
+    /// Never skipped.
+    /// - Parameters:
+    ///   - transition: for who has seen the state before it.
+    ///   - snapshot: for the others.
+    ///   - supersedesTally: both carry what replaces a tally not yet sent.
     package func publishState(
         _ transition: borrowing Frame, snapshot: borrowing Frame, supersedesTally: Bool
     ) {

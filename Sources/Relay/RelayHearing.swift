@@ -120,6 +120,7 @@ package struct RelayHearing {
     /// - Parameters:
     ///   - nodes: of Redis, that we are connected to.
     ///   - isPublishing: while we cannot publish ourselves, our own silence tells nothing.
+    ///   - now: monotonic nanoseconds.
     /// - Throws: where a node, or our own voice, has not been heard for too long.
     package mutating func expectWords(
         of nodes: some Collection<Int>, isPublishing: Bool, at now: Int64

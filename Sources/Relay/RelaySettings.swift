@@ -1,3 +1,4 @@
+/// What the relay needs to know: which Redis, and how patient to be with it.
 package struct RelaySettings: Sendable {
     package var target: RedisTarget
     /// Polls whose news may wait for a Redis that is slow or away.

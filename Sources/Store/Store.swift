@@ -103,6 +103,7 @@ package protocol EventStore: AnyObject {
     /// is kept.
     func setRecording(_ isOn: Bool) throws(StoreError)
 
+    /// Whether commits keep what they changed, for other services.
     func isRecording() throws(StoreError) -> Bool
 
     /// Makes `node` the one gateway that tells, for some time, unless another one is.
@@ -141,6 +142,8 @@ package enum RetentionStep: Int64, Sendable, CaseIterable {
     case removeBallots = 1
 }
 
+/// What became of ballots: their outcomes in the order in which they were given, and the tally of each
+/// poll that they changed.
 package struct Settlement: Sendable, Equatable {
     package var outcomes: [BallotOutcome]
     package var tallies: [Tally]
@@ -151,6 +154,7 @@ package struct Settlement: Sendable, Equatable {
     }
 }
 
+/// Why a store did not do what it was asked; every case says whether anything was stored.
 package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Nothing was stored; it may work later.
     case unavailable(reason: String)

@@ -12,6 +12,7 @@ package final class Health: Sendable {
     /// Healthy at first.
     /// - Parameters:
     ///   - subject: as the log names it.
+    ///   - log: is told when that changes.
     ///   - now: monotonic nanoseconds.
     package init(of subject: String, log: Log, now: @escaping @Sendable () -> Int64) {
         self.subject = subject

@@ -11,7 +11,11 @@ package struct Log: Sendable {
     private let logger: Logger
     private let threshold: Threshold
 
-    /// - Parameter now: Unix milliseconds, for the time of a line.
+    /// - Parameters:
+    ///   - level: the least that is written.
+    ///   - format: of each line.
+    ///   - output: where lines go.
+    ///   - now: Unix milliseconds, for the time of a line.
     package init(
         level: Level, format: Format, to output: LogOutput, now: @escaping @Sendable () -> Int64
     ) {

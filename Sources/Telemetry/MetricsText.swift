@@ -6,7 +6,7 @@ package struct MetricsText: Sendable {
 
     package init() {}
 
-    /// - Parameter name: ends in `_total`.
+    /// A total since the start; its name ends in `_total`.
     package mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
         precondition(name.hasSuffix("_total"), "a counter's name ends in _total: \(name)")
         begin(name, help, "counter")
@@ -27,7 +27,7 @@ package struct MetricsText: Sendable {
             Label.allCases.map { (label: $0.rawValue, value: family[$0].value) })
     }
 
-    /// One sample per value of `label`. - Parameter values: distinct labels, bounded in number.
+    /// One sample per value of `label`: distinct ones, bounded in number.
     package mutating func counter(
         _ name: String, _ help: String, by label: String, _ values: [(label: String, value: UInt64)]
     ) {
@@ -52,7 +52,7 @@ package struct MetricsText: Sendable {
         for value in values { sample(name, [(label, value.label)], "\(value.value)") }
     }
 
-    /// One sample for each set of labels. - Parameter samples: distinct, bounded in number.
+    /// One sample for each set of labels: distinct ones, bounded in number.
     package mutating func gauge(
         _ name: String, _ help: String, samples: [(labels: [(String, String)], value: Int64)]
     ) {
@@ -67,7 +67,8 @@ package struct MetricsText: Sendable {
         sample(name, labels, "1")
     }
 
-    /// - Parameter unitsPerBase: 1,000,000,000 where nanoseconds were observed and seconds are shown.
+    /// Values are divided by `unitsPerBase`: 1,000,000,000 where nanoseconds were observed and seconds
+    /// are shown.
     package mutating func histogram(
         _ name: String, _ help: String, _ histogram: Histogram, unitsPerBase: Double = 1
     ) {
@@ -76,7 +77,7 @@ package struct MetricsText: Sendable {
             sum: Double(histogram.sum), unitsPerBase: unitsPerBase)
     }
 
-    /// - Parameter counts: not cumulative; one more than `bounds`, for what is above them all.
+    /// The counts are not cumulative, and one more than the bounds, for what is above them all.
     package mutating func histogram(
         _ name: String, _ help: String, bounds: [Int64], counts: [UInt64], sum: Double,
         unitsPerBase: Double

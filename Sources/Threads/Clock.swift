@@ -1,5 +1,6 @@
 import Glibc
 
+/// What time it is. Whoever decides something is given the time; this is asked where a thread begins.
 package enum Clock {
     /// Nanoseconds since some moment; never goes back. For durations and deadlines.
     package static func monotonicNanoseconds() -> Int64 { nanoseconds(of: CLOCK_MONOTONIC) }

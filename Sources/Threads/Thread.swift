@@ -7,7 +7,9 @@ package final class Thread: @unchecked Sendable {
     private let end = End()
 
     /// Starts at once. Signals are delivered to other threads.
-    /// - Parameter name: as `top -H` shows it; the kernel keeps 15 bytes.
+    /// - Parameters:
+    ///   - name: as `top -H` shows it; the kernel keeps 15 bytes.
+    ///   - body: what it does; the thread ends with it.
     /// - Precondition: the system has a thread to give; without one the process cannot work.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
         let end = end

@@ -24,6 +24,7 @@ package final class PostgresStore: @unchecked Sendable {
     /// Nothing is asked of the server yet.
     /// - Parameters:
     ///   - conninfo: a URI or keywords and values, as libpq takes them.
+    ///   - settings: how long a statement, a connection or a commit may take.
     ///   - notice: hears of what is worth counting; from any thread.
     /// - Throws: `.unusable` where `conninfo` cannot be understood; its text is not repeated, for it
     ///   may hold a password.
@@ -72,18 +73,22 @@ package final class PostgresStore: @unchecked Sendable {
         }
     }
 
+    /// A connection that makes ballots durable; for one thread.
     package func makeLedger() -> any LedgerStore {
         PostgresLedger(session: makeSession(), settings: settings, notice: notice)
     }
 
+    /// A connection for polls and their end; for one thread.
     package func makeCatalogue() -> any CatalogueStore & RetentionStore {
         PostgresCatalogue(session: makeSession(), settings: settings)
     }
 
+    /// A connection for long reads; for one thread.
     package func makeExports() -> any ExportStore {
         PostgresExports(session: makeSession(), settings: settings)
     }
 
+    /// A connection that reads what other services have yet to be told; for one thread.
     package func makeEvents() -> any EventStore {
         PostgresEvents(session: makeSession(), settings: settings)
     }
