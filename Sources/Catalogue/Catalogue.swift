@@ -23,9 +23,12 @@ package final class Catalogue: @unchecked Sendable {
     private static let requestsPerTurn = 256
 
     /// - Parameters:
+    ///   - settings: bounds of its queues, and when to look again.
     ///   - store: used by the catalogue's thread only.
     ///   - exports: one thread each, which alone uses it.
-    ///   - makeHostKey: a new host key and its SHA-256; `makeJoinCode`: a candidate.
+    ///   - log: is told when the store is lost and when it is back.
+    ///   - makeHostKey: a new host key and its SHA-256.
+    ///   - makeJoinCode: a candidate.
     ///   - random: 0 to 1, for the delays between attempts.
     ///   - answered: each request's answer, once; from any of the threads.
     ///   - happened: what was committed, before its answer; from the catalogue's thread.

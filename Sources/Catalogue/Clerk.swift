@@ -17,9 +17,15 @@ package final class Clerk {
     private static let pollsPerRead = 512
 
     /// - Parameters:
+    ///   - settings: how often to look for polls that are due.
+    ///   - store: used by whoever calls.
     ///   - health: of the store.
+    ///   - log: is told where no join code is free.
     ///   - now: monotonic nanoseconds.
+    ///   - makeHostKey: a new key and its SHA-256.
+    ///   - makeJoinCode: a candidate.
     ///   - random: 0 to 1, for the delays between attempts.
+    ///   - replies: where answers go.
     ///   - happened: what was committed, before its answer.
     package init(
         settings: CatalogueSettings, store: any CatalogueStore, health: Health, log: Log,
@@ -87,6 +93,7 @@ package struct Replies: Sendable {
     private let answered: @Sendable (CatalogueReply) -> Void
 
     /// - Parameters:
+    ///   - settings: how long an answer may take.
     ///   - now: monotonic nanoseconds.
     ///   - answered: each request's answer, once; from whichever thread gives it.
     package init(

@@ -24,6 +24,7 @@ package final class Retention: @unchecked Sendable {
     /// - Parameters:
     ///   - store: used by the thread alone.
     ///   - milliseconds: since the close of a poll.
+    ///   - log: is told when the store is lost and when it is back.
     package init(store: any RetentionStore, after milliseconds: Int64, log: Log) {
         self.store = store
         age = milliseconds

@@ -15,7 +15,10 @@ package final class Events: @unchecked Sendable {
     private var thread: Thread?
     private var isRunning = false
 
-    /// - Parameter store: used by its thread only; it records already.
+    /// - Parameters:
+    ///   - settings: which broker, and how much at once.
+    ///   - store: used by its thread only; it records already.
+    ///   - log: is told when the broker is lost and when it is back.
     package init(settings: EventSettings, store: any EventStore, log: Log) {
         publisher = EventPublisher(
             settings: settings, store: store, statistics: statistics, log: log)

@@ -48,7 +48,11 @@ package final class ViewerCounts: @unchecked Sendable {
         monitor.withLock { polls.map { ($0.key, $0.value.total) } }
     }
 
-    /// - Parameter source: a small number, each loop its own.
+    /// - Parameters:
+    ///   - count: who watch through `source` by now.
+    ///   - poll: what they watch.
+    ///   - source: a small number, each loop its own.
+    ///   - now: monotonic nanoseconds.
     /// - Returns: how many watch in all, through whatever gateway.
     @discardableResult
     package func set(

@@ -10,8 +10,12 @@ package final class Ledgers: Sendable {
     private let statistics: LedgerStatistics
 
     /// As `Ledger.init`; the bound of waiting ballots is for all together.
-    /// - Parameter stores: each is used by its ledger's thread alone; none where the process takes no
-    ///   ballots.
+    /// - Parameters:
+    ///   - settings: of all together.
+    ///   - stores: each is used by its ledger's thread alone; none where the process takes no ballots.
+    ///   - log: is told when a store is lost and when it is back.
+    ///   - settled: outcomes, each once; from the thread of the poll's ledger.
+    ///   - happened: what was committed, before its outcomes; from the same thread.
     package convenience init(
         settings: LedgerSettings, stores: [any LedgerStore], log: Log,
         settled: @escaping @Sendable ([SettledBallot]) -> Void,

@@ -122,7 +122,11 @@ package final class Settling: @unchecked Sendable {
         }
     }
 
-    /// - Parameter random: 0 to 1, for the delay after a failure.
+    /// What to do after an attempt to commit.
+    /// - Parameters:
+    ///   - result: of the store.
+    ///   - now: monotonic nanoseconds.
+    ///   - random: 0 to 1, for the delay after a failure.
     package func attempted(
         _ result: Result<Settlement, StoreError>, at now: Int64, random: Double
     ) -> Step {

@@ -47,6 +47,8 @@ package final class Relay: @unchecked Sendable {
     private var threads: [Thread] = []
 
     /// - Parameters:
+    ///   - settings: which Redis, and how patient to be with it.
+    ///   - log: is told when Redis is lost and when it is back.
     ///   - viewers: how many watch each poll through this process; from the publisher's thread.
     ///   - heard: from the subscriber's thread.
     package init(

@@ -45,7 +45,10 @@ package struct RelayHearing {
     /// Something came from a node of Redis, or its connection has ended.
     package mutating func noteWord(of node: Int, at now: Int64) { lastWords[node] = now }
 
-    /// - Parameter isWatched: whether a poll is watched here by now.
+    /// Makes of a message what it means.
+    /// - Parameters:
+    ///   - reply: as it was read.
+    ///   - isWatched: whether a poll is watched here by now.
     package mutating func take(_ reply: RedisConnection.Reply, isWatched: (PollID) -> Bool) {
         switch reply {
         case .list(let parts) where parts.count >= 3:

@@ -21,7 +21,11 @@ package protocol LedgerStore: AnyObject {
 
 /// The catalogue's side: polls.
 package protocol CatalogueStore: AnyObject {
-    /// - Parameter joinCode: a candidate; `.joinCodeTaken` where another poll has it.
+    /// Stores a new poll.
+    /// - Parameters:
+    ///   - draft: what it is made of.
+    ///   - hostKeyHash: SHA-256 of the key that may change it.
+    ///   - joinCode: a candidate; `.joinCodeTaken` where another poll has it.
     func create(_ draft: PollDraft, hostKeyHash: [UInt8], joinCode: String)
         throws(StoreError) -> PollRecord
 
