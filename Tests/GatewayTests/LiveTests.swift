@@ -233,6 +233,23 @@ import Testing
         #expect(TestSocket(front, "/ws/polls/2/?since=1000500").next(milliseconds: 100).isEmpty)
     }
 
+    /// Its tally may have been announced without its words: by a commit that was tried again, and left
+    /// the poll as the change had made it.
+    @Test func `since skips no words of a poll in which nobody has voted`() {
+        var closed = makeRecord(1, revision: 1_000_500)
+        closed.poll.closedAt = 1
+        closed.poll.shownRevision = 1_000_500
+        var edited = makeRecord(2, revision: 1_000_500)
+        edited.poll.shownRevision = 1_000_500
+        var untouched = makeRecord(3, revision: 1_780_000_000_000)
+        untouched.poll.shownRevision = untouched.poll.createdAt
+        let front = TestFront(polls: [closed, edited, untouched])
+        #expect(TestSocket(front, "/ws/polls/1/?since=1000500").next().type == "snapshot")
+        #expect(TestSocket(front, "/ws/polls/2/?since=1000500").next().type == "snapshot")
+        #expect(
+            TestSocket(front, "/ws/polls/3/?since=1780000000000").next(milliseconds: 100).isEmpty)
+    }
+
     @Test func `an opening that comes with ballots brings their tally`() {
         let front = TestFront(polls: [makeRecord(1, isOpened: false)])
         let socket = TestSocket(front, "/ws/polls/1/")

@@ -97,6 +97,11 @@ struct RouteFieldTests {
         // A close whose revision came with a tally that was read again.
         heard.shownRevision = 1_000_500
         #expect(ETag(of: missed, .everything) != ETag(of: heard, .everything))
+        // The same, and nobody has voted.
+        missed.tally.ballots = 0
+        missed.tally.counts = [0, 0]
+        heard.tally = missed.tally
+        #expect(ETag(of: missed, .everything) != ETag(of: heard, .everything))
     }
 
     @Test func `the same file has the same tag, and another file another`() {
