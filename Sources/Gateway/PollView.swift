@@ -58,9 +58,9 @@ extension Poll {
     /// before it hears of a change that came earlier, or that the tally was read behind, and then
     /// shows the tally's revision with the words before the change; but not for as long as this.
     func isNamedByRevision(in view: PollView) -> Bool {
-        // No tally is later than the words, or no words were before them: the first revision of a poll
-        // is the time of its creation.
-        if view == .hidden || tally.ballots == 0 || shownRevision == createdAt { return true }
+        // Or no words were before them: the first revision of a poll is the time of its creation. That
+        // nobody has voted says nothing: a commit that is tried again tells of such a poll too.
+        if view == .hidden || shownRevision == createdAt { return true }
         return tally.revision - shownRevision >= Self.settlingMilliseconds
     }
 

@@ -207,7 +207,7 @@ import Testing
 
     @Test func `since skips the snapshot of the revision one has`() {
         let front = TestFront(polls: [
-            makeRecord(1), makeRecord(2, results: .afterClose, revision: 9),
+            makeUnedited(1), makeRecord(2, results: .afterClose, revision: 9),
         ])
         let current = TestSocket(front, "/ws/polls/1/?since=5")
         #expect(current.receive() == .text(#"{"type":"viewers","poll_id":1,"viewers":1}"#))

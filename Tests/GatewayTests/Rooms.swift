@@ -217,3 +217,10 @@ func makeRecord(
                 at: 1_780_000_000_123)),
         hostKeyHash: HostKey.hash("psh_\(id)"))
 }
+
+/// One whose words are those of its creation, which every revision of it names.
+func makeUnedited(_ id: Int64, revision: Int64 = 5) -> PollRecord {
+    var record = makeRecord(id, revision: revision)
+    record.poll.createdAt = record.poll.shownRevision
+    return record
+}

@@ -64,7 +64,7 @@ struct RouteFieldTests {
     }
 
     @Test func `a tag is named by itself, by its weak form, in a list, and by all`() {
-        let tag = ETag(of: makeRecord(7, revision: 43).poll, .everything)
+        let tag = ETag(of: makeUnedited(7, revision: 43).poll, .everything)
         #expect(tag.text == "\"43\"")
         func isNamed(_ field: String) -> Bool { withBytes(field) { tag.isNamed(by: $0) } }
         for field in ["\"43\"", "W/\"43\"", "\"1\", \"43\"", "\"43\" ,\"2\"", "*", " * "] {

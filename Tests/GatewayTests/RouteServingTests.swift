@@ -17,7 +17,7 @@ struct RouteServingTests {
         let front = RouteFront(settings)
         front.catalogue.answers { request in
             guard case .read(let ids) = request else { return script(request) }
-            return .polls(ids.map { $0.rawValue < 10 ? makeRecord($0.rawValue) : nil })
+            return .polls(ids.map { $0.rawValue < 10 ? makeUnedited($0.rawValue) : nil })
         }
         return front
     }
