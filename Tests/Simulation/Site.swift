@@ -66,6 +66,7 @@ final class Site: @unchecked Sendable {
         world.tell("gateway \(index) dies")
         world.count("deaths")
         gateways[index].die()
+        database.takeDeath()
         world.after(world.chance.milliseconds(5...800)) { [self] in
             world.tell("gateway \(index) starts")
             dead.append(gateways[index])

@@ -27,12 +27,13 @@ final class LedgerConnection {
     private let database: any LedgerDatabase
     private let faults: StorageFaults
     private let witness: Witness
+    /// What was sent arrives although the gateway has died.
+    let outlivesGateway: Bool
 
-    init(
-        _ world: World, _ database: any LedgerDatabase, _ faults: StorageFaults, _ witness: Witness
-    ) {
+    init(_ world: World, _ database: any Database, _ faults: StorageFaults, _ witness: Witness) {
         self.world = world
-        self.database = database
+        self.database = database.makeLedger()
+        outlivesGateway = database.outlivesGateways
         self.faults = faults
         self.witness = witness
     }

@@ -6,6 +6,10 @@ protocol Database: AnyObject {
     /// A gateway's ledger has a connection of its own, and so has its catalogue. Without faults.
     func makeLedger() -> any LedgerDatabase
     func makeCatalogue() -> any CatalogueStore
+    /// Whether it is a process of its own: what was sent to it arrives although the gateway has died.
+    var outlivesGateways: Bool { get }
+    /// A gateway has died. Its ledger and its catalogue are of no further use.
+    func takeDeath()
     /// What stands there now.
     func record(_ id: PollID) -> PollRecord?
     func ballots(of id: PollID) -> [StoredBallot]
@@ -22,6 +26,10 @@ final class MemoryDatabase: Database {
     private let tables: Tables
 
     init(_ tables: Tables) { self.tables = tables }
+
+    var outlivesGateways: Bool { true }
+
+    func takeDeath() {}
 
     func makeLedger() -> any LedgerDatabase { MemoryLedger(tables) }
     func makeCatalogue() -> any CatalogueStore { MemoryCatalogue(tables) }

@@ -2,22 +2,34 @@ import Glibc
 import Polls
 import Store
 
-/// The embedded store, in a file of its own: for one gateway, as it is.
+/// The embedded store, in a file of its own: for one gateway, in whose process it lives and dies.
 final class SQLiteDatabase: Database {
-    private let store: SQLiteStore
+    private var store: SQLiteStore
     private let folder: String
+    private let open: () throws(StoreError) -> SQLiteStore
 
     /// - Parameter folder: is made, and goes with it.
     init(_ world: World, skew: Int64, folder: String) throws(StoreError) {
         self.folder = folder
         guard mkdir(folder, 0o700) == 0 else { throw .unusable(reason: "no folder \(folder)") }
-        store = try SQLiteStore(path: folder + "/polls.db") { world.unixMilliseconds + skew }
+        open = { () throws(StoreError) in
+            try SQLiteStore(path: folder + "/polls.db") { world.unixMilliseconds + skew }
+        }
+        store = try open()
     }
 
     deinit {
         store.close()
         for name in ["", "-wal", "-shm", ".lock"] { unlink(folder + "/polls.db" + name) }
         rmdir(folder)
+    }
+
+    var outlivesGateways: Bool { false }
+
+    /// The next gateway finds what was committed, in the file.
+    func takeDeath() {
+        store.close()
+        do { store = try open() } catch { fatalError("SQLite: \(error)") }
     }
 
     func makeLedger() -> any LedgerDatabase { SQLiteLedger(store) }

@@ -42,7 +42,7 @@ final class GatewayProcess: @unchecked Sendable {
             LedgerRoom(
                 world, settings: plan.ledger,
                 connection: LedgerConnection(
-                    world, site.database.makeLedger(), site.faults, site.witness),
+                    world, site.database, site.faults, site.witness),
                 pace: site.pace, log: site.log, isAlive: alive,
                 settled: { [unowned self] in deliver($0) }, happened: happened)
         }

@@ -96,8 +96,9 @@ final class LedgerRoom: @unchecked Sendable {
             return advance()
         }
         world.after(pace.commit(world)) { [self] in
-            // What was sent before a gateway died may be committed all the same.
-            if !isAlive(), world.chance.happens(0.5) { return }
+            // What was sent before a gateway died may be committed all the same, where there is
+            // still somebody to commit it.
+            if !isAlive(), !connection.outlivesGateway || world.chance.happens(0.5) { return }
             let result = connection.settle(ballots)
             world.after(pace.answer(world)) { [self] in
                 if !isAlive() { return }
