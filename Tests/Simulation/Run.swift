@@ -11,8 +11,9 @@ struct Run {
         let counts: [String: Int]
     }
 
-    /// After the storm: what waits for a limit has had it, and every viewer has heard.
-    private static let calmNanoseconds: Int64 = 4_000_000_000
+    /// After the storm: a thread that was stalled by its last moment has gone on, what waits for a
+    /// limit has had it, and every viewer has heard.
+    private static let calmNanoseconds: Int64 = 6_000_000_000
 
     static func run(
         seed: UInt64, store: Plan.Store, mutation: Mutation?, traces: Bool, log: Log,
