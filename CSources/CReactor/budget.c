@@ -1,20 +1,14 @@
-#include <creactor.h>
-#include <stdatomic.h>
+#include "budget.h"
+
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <uv.h>
 
-#include "budget.h"
-
-struct ps_budget {
-    _Atomic uint32_t connections;
-    uint32_t limit;
-};
-
-ps_budget *ps_budget_create(uint32_t connection_limit) {
+ps_budget *ps_budget_create(uint32_t connection_limit, uint64_t buffer_limit) {
     ps_budget *budget = calloc(1, sizeof *budget);
     if (budget) {
         budget->limit = connection_limit;
+        budget->buffer_limit = buffer_limit;
     }
     return budget;
 }
@@ -27,8 +21,23 @@ uint32_t ps_budget_connections(const ps_budget *budget) {
     return atomic_load_explicit(&budget->connections, memory_order_relaxed);
 }
 
+uint64_t ps_budget_buffer_bytes(const ps_budget *budget) {
+    return atomic_load_explicit(&budget->buffer_bytes, memory_order_relaxed);
+}
+
+bool ps_budget_reserve(ps_budget *budget, uint64_t bytes) {
+    if (ps_budget_buffer_bytes(budget) >= ps_budget_short_bytes(budget)) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&budget->buffer_bytes, bytes, memory_order_relaxed);
+    return true;
+}
+
+void ps_budget_release(ps_budget *budget, uint64_t bytes) {
+    atomic_fetch_sub_explicit(&budget->buffer_bytes, bytes, memory_order_relaxed);
+}
+
 bool ps_budget_take(ps_budget *budget) {
-    /* Only the number matters, nothing is published with it: relaxed. */
     if (atomic_fetch_add_explicit(&budget->connections, 1, memory_order_relaxed) < budget->limit) {
         return true;
     }

@@ -46,7 +46,7 @@ static void close_descriptor(ps_loop *loop, ps_connection *connection) {
     ps_topic_leave_all(loop, connection);
     ps_deadline_unlink(loop, connection);
     ps_outbox_release(loop, connection);
-    ps_rare_free(connection, loop->settings.pipeline_count);
+    ps_rare_free(loop, connection);
     ps_connection_mark(loop, connection);
     ps_counter_add(ps_connection_gauge(loop, connection->kind), UINT64_MAX); /* one less */
     PS_COUNT(loop, closed, 1);

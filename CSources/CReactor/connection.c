@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 #include "tls.h"
 
@@ -40,7 +41,7 @@ void ps_connection_set_kind(ps_loop *loop, ps_connection *connection, uint8_t ki
 
 /* ---- Reading ---- */
 
-static bool wants_input(const ps_loop *loop, const ps_connection *connection) {
+static bool wants_input(ps_loop *loop, const ps_connection *connection) {
     if (connection->flags & PS_FLAG_PEER_FINISHED) {
         return false;
     }
@@ -116,7 +117,7 @@ static void settle_input(ps_loop *loop, ps_connection *connection) {
     if (connection->state >= PS_STATE_DOOMED) {
         return;
     }
-    ps_rare_settle(connection);
+    ps_rare_settle(loop, connection);
     if (connection->flags & PS_FLAG_PEER_FINISHED) {
         see_fin(loop, connection);
     }
@@ -135,8 +136,8 @@ static void take_buffer(
     ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t count) {
     size_t used = take(loop, connection, bytes, &count);
     if (used < count && connection->state < PS_STATE_DOOMED
-        && !ps_inbox_append(connection, bytes + used, count - used)) {
-        ps_connection_doom(loop, connection);
+        && !ps_inbox_append(loop, connection, bytes + used, count - used)) {
+        ps_memory_refuse_input(loop, connection);
     }
 }
 
@@ -147,16 +148,13 @@ static void throw_away(ps_loop *loop, ps_connection *connection, size_t count) {
     }
 }
 
-/* Reads behind what waits in the inbox, or into the loop's buffer. Returns as recv does. */
+/* Reads behind what waits in the inbox, which has room, or into the loop's buffer. Returns as recv
+ * does. */
 static ssize_t receive(ps_loop *loop, ps_connection *connection, bool into_inbox) {
     uint8_t *into = loop->read_buffer;
     size_t room = PS_READ_BUFFER_BYTES;
     if (into_inbox) {
         struct ps_rare *rare = connection->rare;
-        if (!ps_inbox_reserve(rare, 1)) {
-            errno = ENOMEM;
-            return -1;
-        }
         into = rare->inbox + rare->inbox_count;
         room = rare->inbox_capacity - rare->inbox_count;
         room = room < PS_READ_BUFFER_BYTES ? room : PS_READ_BUFFER_BYTES;
@@ -171,6 +169,11 @@ static void read_some(ps_loop *loop, ps_connection *connection) {
     bool has_inbox = ps_inbox_count(connection) > 0 && !is_lingering;
     bool is_tls = (connection->flags & (PS_FLAG_TLS | PS_FLAG_PROXY)) == PS_FLAG_TLS
         && !is_lingering;
+    if (has_inbox && !is_tls && !ps_inbox_reserve(loop, connection, 1)) {
+        ps_memory_refuse_input(loop, connection);
+        settle_input(loop, connection);
+        return;
+    }
     ssize_t count = is_tls ? ps_tls_read(loop, connection) : receive(loop, connection, has_inbox);
     if (count < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
@@ -192,10 +195,10 @@ static void read_some(ps_loop *loop, ps_connection *connection) {
         } else if (!is_tls) {
             connection->rare->inbox_count += (uint32_t)count;
             take_inbox(loop, connection);
-        } else if (ps_inbox_append(connection, loop->read_buffer, (size_t)count)) {
+        } else if (ps_inbox_append(loop, connection, loop->read_buffer, (size_t)count)) {
             take_inbox(loop, connection);
         } else {
-            ps_connection_doom(loop, connection);
+            ps_memory_refuse_input(loop, connection);
         }
     }
     settle_input(loop, connection);
@@ -216,9 +219,12 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
         ps_connection_flush(loop, connection);
         ps_connection_watch(loop, connection);
     }
-    if (events & UV_READABLE && connection->state < PS_STATE_DOOMED
-        && wants_input(loop, connection)
-        && !(connection->flags & PS_FLAG_TLS && ps_tls_must_wait(loop, connection))) {
+    if (!(events & UV_READABLE) || connection->state >= PS_STATE_DOOMED) {
+        return;
+    }
+    if (!wants_input(loop, connection)) {
+        ps_connection_watch(loop, connection); /* memory became short since it was watched */
+    } else if (!(connection->flags & PS_FLAG_TLS && ps_tls_must_wait(loop, connection))) {
         read_some(loop, connection);
     }
 }

@@ -259,15 +259,17 @@ void ps_connection_abandon(ps_loop *loop, ps_connection *connection);
 /* ---- rare.c ---- */
 
 /* Returns NULL without memory. */
-struct ps_rare *ps_rare_get(ps_connection *connection);
+struct ps_rare *ps_rare_get(ps_loop *loop, ps_connection *connection);
 
 /* Frees what is empty. Not while its inbox is being read. */
-void ps_rare_settle(ps_connection *connection);
-void ps_rare_free(ps_connection *connection, uint32_t pipeline_count);
+void ps_rare_settle(ps_loop *loop, ps_connection *connection);
+void ps_rare_free(ps_loop *loop, ps_connection *connection);
 
-/* Makes room for at least `count` more bytes of input. */
-bool ps_inbox_reserve(struct ps_rare *rare, uint32_t count);
-bool ps_inbox_append(ps_connection *connection, const uint8_t *bytes, size_t count);
+/* Makes room for at least `count` more bytes of input, beside what makes it rare. Returns false without
+ * memory, or past its bound: ps_memory_refuse_input says so. */
+bool ps_inbox_reserve(ps_loop *loop, ps_connection *connection, uint32_t count);
+bool ps_inbox_append(
+    ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count);
 void ps_inbox_consume(struct ps_rare *rare, size_t count);
 
 static inline uint32_t ps_inbox_count(const ps_connection *connection) {
@@ -285,7 +287,10 @@ size_t ps_http_take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, si
 void ps_http_refuse(ps_loop *loop, ps_connection *connection, uint16_t status);
 
 /* Whether another request may be read. */
-bool ps_http_may_read(const ps_loop *loop, const ps_connection *connection);
+bool ps_http_may_read(ps_loop *loop, const ps_connection *connection);
+
+/* Forgets which requests are unanswered, and answers that wait for their turn. */
+void ps_http_free_ring(ps_loop *loop, struct ps_rare *rare);
 
 /* The oldest request was answered: what was ready behind it leaves. */
 void ps_http_advance(ps_loop *loop, ps_connection *connection, bool closes);
@@ -335,6 +340,9 @@ size_t ps_ws_take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, size
 /* Queues a Close frame and waits for the peer's. */
 void ps_ws_begin_close(
     ps_loop *loop, ps_connection *connection, uint16_t code, const char *reason);
+
+/* Closes with 1013: there is no memory for what comes. What comes is thrown away. */
+void ps_ws_refuse(ps_loop *loop, ps_connection *connection);
 
 /* Queues what was held back while the connection was blocked. */
 void ps_ws_release_pong(ps_loop *loop, ps_connection *connection);

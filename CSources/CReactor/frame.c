@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 
 /* ---- The compressed form ---- */
@@ -51,6 +52,7 @@ static ps_frame *create_deflated(ps_loop *loop, const ps_frame *plain) {
         frame->count += (uint32_t)(header_count + payload.count);
     }
     if (frame->count < plain->count) {
+        ps_memory_hold(loop, sizeof *frame + frame->count);
         return frame;
     }
     free(frame);
@@ -82,6 +84,7 @@ static ps_frame *frame_create(
     if (count > 0) {
         memcpy(frame->bytes + header_count, bytes, count);
     }
+    ps_memory_hold(loop, sizeof *frame + frame->count);
     return frame;
 }
 
@@ -118,6 +121,7 @@ void ps_frame_release(ps_frame *frame) {
         if (frame->deflated) {
             ps_frame_release(frame->deflated); /* has none of its own */
         }
+        ps_memory_give(frame->loop, sizeof *frame + frame->count);
         free(frame);
     }
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 
 static const char *reason_of(uint16_t status) {
@@ -131,7 +132,21 @@ static int respond_early(
         (uint32_t)write_answer(loop, early->bytes, response, early->traits, closes);
     early->closes = closes;
     connection->rare->http.ring_bytes += early->count;
+    ps_memory_hold(loop, early->count);
     return PS_OK;
+}
+
+/* Where all memory is taken, answers do not pile up for somebody who takes none. */
+static bool lets_go(ps_loop *loop, ps_connection *connection) {
+    if (!ps_memory_is_full(loop) || connection->flags & PS_FLAG_OPS) {
+        return false;
+    }
+    uint32_t early = ps_http_unanswered(connection) > 1 ? connection->rare->http.ring_bytes : 0;
+    if (early < PS_LEAN_OUTBOX_BYTES && ps_outbox_has_room(loop, connection)) {
+        return connection->state >= PS_STATE_DOOMED; /* found dead by sending */
+    }
+    ps_memory_let_go(loop, connection);
+    return true;
 }
 
 int ps_connection_respond(
@@ -146,6 +161,9 @@ int ps_connection_respond(
     }
     if (place > 0 && connection->rare->http.ring[sequence % loop->settings.pipeline_count].bytes) {
         return PS_WRONG_STATE;
+    }
+    if (lets_go(loop, connection)) {
+        return PS_GONE;
     }
     ps_http_count_response(loop, connection, response->status);
     bool is_newest = sequence + 1 == connection->next_sequence;
@@ -178,8 +196,7 @@ static void rest(ps_loop *loop, ps_connection *connection) {
         return;
     }
     struct ps_http_progress *progress = &connection->rare->http;
-    free(progress->ring);
-    progress->ring = NULL;
+    ps_http_free_ring(loop, connection->rare);
     if (progress->wants_continue) {
         progress->wants_continue = false;
         static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -207,6 +224,7 @@ void ps_http_advance(ps_loop *loop, ps_connection *connection, bool closes) {
         }
         bool appended = ps_outbox_append(loop, connection, early->bytes, early->count);
         progress->ring_bytes -= early->count;
+        ps_memory_give(loop, early->count);
         closes = early->closes;
         free(early->bytes);
         early->bytes = NULL;

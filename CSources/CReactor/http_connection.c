@@ -5,16 +5,36 @@
  * parsed once more when it is whole: cheaper than keeping 100 fields for each slow peer. */
 #include <stdlib.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 
-bool ps_http_may_read(const ps_loop *loop, const ps_connection *connection) {
+bool ps_http_may_read(ps_loop *loop, const ps_connection *connection) {
     if (connection->flags & PS_FLAG_LAST) {
         return false;
     }
     uint32_t unanswered = connection->next_sequence - connection->answer_sequence;
     uint32_t held = unanswered > 1 && connection->rare ? connection->rare->http.ring_bytes : 0;
-    return unanswered < loop->settings.pipeline_count
-        && ps_outbox_waiting(connection) + held < loop->settings.outbox_bytes;
+    uint32_t waiting = ps_outbox_waiting(connection) + held;
+    return unanswered < loop->settings.pipeline_count && waiting < loop->settings.outbox_bytes
+        && ps_memory_may_read(loop, waiting);
+}
+
+static size_t ring_capacity(const ps_loop *loop) {
+    return loop->settings.pipeline_count * sizeof(struct ps_early_answer);
+}
+
+void ps_http_free_ring(ps_loop *loop, struct ps_rare *rare) {
+    struct ps_early_answer *ring = rare->http.ring;
+    if (!ring) {
+        return;
+    }
+    ps_memory_give(loop, ring_capacity(loop) + rare->http.ring_bytes);
+    for (uint32_t i = 0; rare->http.ring_bytes > 0 && i < loop->settings.pipeline_count; i++) {
+        rare->http.ring_bytes -= ring[i].bytes ? ring[i].count : 0;
+        free(ring[i].bytes);
+    }
+    free(ring);
+    rare->http.ring = NULL;
 }
 
 /* Remembers how request `next_sequence` is to be answered. */
@@ -22,9 +42,10 @@ static bool push_request(ps_loop *loop, ps_connection *connection, uint16_t trai
     if (connection->next_sequence == connection->answer_sequence) {
         connection->flags = (uint16_t)((connection->flags & ~PS_ANSWER_TRAITS) | traits);
     } else {
-        struct ps_rare *rare = ps_rare_get(connection);
+        struct ps_rare *rare = ps_rare_get(loop, connection);
         if (rare && !rare->http.ring) {
             rare->http.ring = calloc(loop->settings.pipeline_count, sizeof *rare->http.ring);
+            ps_memory_hold(loop, rare->http.ring ? ring_capacity(loop) : 0);
         }
         if (!rare || !rare->http.ring) {
             ps_connection_doom(loop, connection);
@@ -46,7 +67,7 @@ static void forget_progress(ps_connection *connection) {
     }
 }
 
-/* 408 is counted by who knows which deadline has passed. */
+/* 408 is counted by who knows which deadline has passed, 503 by who has no memory. */
 static void count_refusal(ps_loop *loop, uint16_t status) {
     switch (status) {
     case 413:
@@ -63,7 +84,7 @@ static void count_refusal(ps_loop *loop, uint16_t status) {
     default:
         break;
     }
-    PS_COUNT(loop, malformed_requests, status != 408);
+    PS_COUNT(loop, malformed_requests, status != 408 && status != 503);
 }
 
 void ps_http_refuse(ps_loop *loop, ps_connection *connection, uint16_t status) {
@@ -112,7 +133,7 @@ static void deliver(
 /* Keeps what is known of a request that is not whole. Returns 0: nothing was taken. */
 static size_t keep(
     ps_loop *loop, ps_connection *connection, const struct ps_http_progress *progress) {
-    struct ps_rare *rare = ps_rare_get(connection);
+    struct ps_rare *rare = ps_rare_get(loop, connection);
     if (!rare) {
         ps_connection_doom(loop, connection);
         return 0;
@@ -199,6 +220,12 @@ size_t ps_http_take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, si
         return *count;
     }
     if (whole == 0) {
+        uint64_t announced = progress.head_bytes + progress.body_bytes;
+        if (head_is_parsed && !ps_memory_takes_input(loop, connection, announced, announced)) {
+            ps_memory_count_shed(loop, PS_SHED_REQUESTS); /* before its body is sent */
+            ps_http_refuse(loop, connection, 503);
+            return *count;
+        }
         if (head_is_parsed && head->expects_continue && !head->minor_version_is_0) {
             offer_to_continue(loop, connection, &progress);
         }

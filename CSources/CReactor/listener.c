@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "budget.h"
-#include "connection.h"
+#include "memory_bound.h"
 
 enum { ACCEPT_COUNT = 64 }; /* per turn and listener: other sockets want to be served too */
 
@@ -56,6 +56,11 @@ void ps_farewells_tick(ps_loop *loop) {
 static void greet(ps_listener *listener, int fd, const struct sockaddr_storage *peer) {
     ps_loop *loop = listener->loop;
     bool is_ops = listener->kind == PS_LISTENER_OPS;
+    if (!is_ops && ps_memory_is_full(loop)) {
+        PS_COUNT(loop, shed[PS_SHED_CONNECTIONS], 1);
+        refuse(listener, fd, PS_LIMIT_BUFFERS);
+        return;
+    }
     if (!is_ops && !ps_budget_take(loop->settings.budget)) {
         refuse(listener, fd, PS_LIMIT_CONNECTIONS);
         return;

@@ -17,6 +17,7 @@
 
 #include "connection.h"
 #include "listener.h"
+#include "memory_bound.h"
 #include "outbox.h"
 #include "tls.h"
 
@@ -82,6 +83,7 @@ static void on_timer(uv_timer_t *timer) {
     ps_farewells_tick(loop);
     ps_listeners_retry(loop);
     ps_deadline_run(loop);
+    ps_memory_tick(loop);
     loop->callbacks.on_tick(loop->context, loop->now_ns);
 }
 

@@ -80,6 +80,8 @@ struct ps_loop {
     struct ps_wheel wheel;
     struct ps_sweeps sweeps;
 
+    bool reads_wait; /* somebody is not read from for want of memory, see memory_bound.h */
+
     ps_outbox *spare_outboxes;
     uint32_t spare_outbox_count;
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "fanout.h"
+#include "memory_bound.h"
 #include "tls.h"
 
 enum {
@@ -31,6 +32,7 @@ static ps_outbox *outbox_of(ps_loop *loop, ps_connection *connection) {
             ps_connection_doom(loop, connection);
             return NULL;
         }
+        ps_memory_hold(loop, sizeof *outbox);
     }
     outbox->progress = loop->wheel.now;
     connection->outbox = outbox;
@@ -38,8 +40,17 @@ static ps_outbox *outbox_of(ps_loop *loop, ps_connection *connection) {
     return outbox;
 }
 
-static void outbox_free(ps_outbox *outbox) {
+static void free_bytes(ps_loop *loop, ps_outbox *outbox) {
+    ps_memory_give(loop, outbox->capacity);
     free(outbox->bytes);
+    outbox->bytes = NULL;
+    outbox->capacity = 0;
+}
+
+static void outbox_free(ps_loop *loop, ps_outbox *outbox) {
+    free_bytes(loop, outbox);
+    ps_memory_give(
+        loop, sizeof *outbox + outbox->segment_capacity * sizeof *outbox->segments);
     free(outbox->segments);
     free(outbox);
 }
@@ -48,8 +59,9 @@ void ps_outbox_destroy_spares(ps_loop *loop) {
     while (loop->spare_outboxes) {
         ps_outbox *outbox = loop->spare_outboxes;
         loop->spare_outboxes = outbox->next_spare;
-        outbox_free(outbox);
+        outbox_free(loop, outbox);
     }
+    loop->spare_outbox_count = 0;
 }
 
 void ps_outbox_release(ps_loop *loop, ps_connection *connection) {
@@ -63,14 +75,12 @@ void ps_outbox_release(ps_loop *loop, ps_connection *connection) {
             ps_frame_release(outbox->segments[i].frame);
         }
     }
-    if (loop->spare_outbox_count == SPARE_COUNT) {
-        outbox_free(outbox);
+    if (loop->spare_outbox_count == SPARE_COUNT || ps_memory_is_short(loop)) {
+        outbox_free(loop, outbox);
         return;
     }
     if (outbox->capacity > SPARE_BYTES) {
-        free(outbox->bytes);
-        outbox->bytes = NULL;
-        outbox->capacity = 0;
+        free_bytes(loop, outbox);
     }
     outbox->start = outbox->end = outbox->first = outbox->last = outbox->waiting = 0;
     outbox->next_spare = loop->spare_outboxes;
@@ -79,7 +89,7 @@ void ps_outbox_release(ps_loop *loop, ps_connection *connection) {
 }
 
 /* Room for one more segment at the end. */
-static bool reserve_segment(ps_outbox *outbox) {
+static bool reserve_segment(ps_loop *loop, ps_outbox *outbox) {
     if (outbox->last < outbox->segment_capacity) {
         return true;
     }
@@ -96,12 +106,13 @@ static bool reserve_segment(ps_outbox *outbox) {
     if (!segments) {
         return false;
     }
+    ps_memory_hold(loop, (capacity - outbox->segment_capacity) * sizeof *segments);
     outbox->segments = segments;
     outbox->segment_capacity = capacity;
     return true;
 }
 
-static bool reserve_bytes(ps_outbox *outbox, size_t count) {
+static bool reserve_bytes(ps_loop *loop, ps_outbox *outbox, size_t count) {
     if (count <= outbox->capacity - outbox->end) {
         return true;
     }
@@ -125,6 +136,7 @@ static bool reserve_bytes(ps_outbox *outbox, size_t count) {
     if (!bytes) {
         return false;
     }
+    ps_memory_hold(loop, capacity - outbox->capacity);
     outbox->bytes = bytes;
     outbox->capacity = capacity;
     return true;
@@ -143,7 +155,7 @@ uint8_t *ps_outbox_extend(ps_loop *loop, ps_connection *connection, size_t count
     if (!outbox) {
         return NULL;
     }
-    if (!reserve_bytes(outbox, count) || !reserve_segment(outbox)) {
+    if (!reserve_bytes(loop, outbox, count) || !reserve_segment(loop, outbox)) {
         ps_connection_doom(loop, connection);
         return NULL;
     }
@@ -188,7 +200,7 @@ bool ps_outbox_append_frame(
     if (!outbox) {
         return false;
     }
-    if (!reserve_segment(outbox)) {
+    if (!reserve_segment(loop, outbox)) {
         ps_connection_doom(loop, connection);
         return false;
     }
@@ -201,14 +213,15 @@ bool ps_outbox_append_frame(
 }
 
 bool ps_outbox_has_room(ps_loop *loop, ps_connection *connection) {
-    if (ps_outbox_waiting(connection) < loop->settings.outbox_bytes) {
+    uint32_t most = ps_memory_outbox_bytes(loop, connection);
+    if (ps_outbox_waiting(connection) < most) {
         return true;
     }
     /* A burst within one turn is not the peer's fault: only what the kernel refuses counts. */
     if (!(connection->flags & PS_FLAG_BLOCKED)) {
         ps_connection_flush(loop, connection);
     }
-    return ps_outbox_waiting(connection) < loop->settings.outbox_bytes;
+    return ps_outbox_waiting(connection) < most;
 }
 
 void ps_connection_block(ps_loop *loop, ps_connection *connection) {

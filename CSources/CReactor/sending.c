@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 
 /* A stream or WebSocket with room for one more message; else what to return. */
@@ -14,7 +15,11 @@ static int prepare(ps_loop *loop, ps_connection_id id, ps_connection **out) {
         return PS_WRONG_STATE;
     }
     if (!ps_outbox_has_room(loop, connection)) {
-        PS_COUNT_LIMIT(loop, PS_LIMIT_OUTBOX);
+        if (ps_outbox_waiting(connection) < loop->settings.outbox_bytes) {
+            ps_memory_count_shed(loop, PS_SHED_READERS);
+        } else {
+            PS_COUNT_LIMIT(loop, PS_LIMIT_OUTBOX);
+        }
         if (connection->kind == PS_KIND_WEBSOCKET) {
             ps_ws_begin_close(loop, connection, 1008, "not reading");
         } else {

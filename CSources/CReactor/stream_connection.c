@@ -51,7 +51,7 @@ int ps_connection_stream(
         return PS_WRONG_STATE; /* a next body is decoded where it lies, and cannot be put off */
     }
     ps_deadline_clear(connection); /* of a next head, which waits like all that comes now */
-    struct ps_rare *rare = ps_rare_get(connection);
+    struct ps_rare *rare = ps_rare_get(loop, connection);
     if (!rare) {
         ps_connection_doom(loop, connection);
         return PS_GONE;
@@ -60,7 +60,7 @@ int ps_connection_stream(
     uint16_t traits = connection->flags & PS_ANSWER_TRAITS;
     bool chunked = framing == PS_STREAM_CHUNKED && !(traits & PS_FLAG_ANSWER_1_0);
     bool closes = !chunked || response->close || traits & PS_FLAG_ANSWER_CLOSE;
-    free(rare->http.ring);
+    ps_http_free_ring(loop, rare);
     memset(&rare->stream, 0, sizeof rare->stream);
     rare->stream.ping = ping;
     rare->stream.next_sequence = connection->next_sequence;

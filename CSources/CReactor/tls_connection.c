@@ -4,10 +4,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 #include "tls.h"
 
 enum {
+    RECORD_BYTES = SSL3_RT_MAX_PACKET_SIZE, /* OpenSSL's buffer for one that is not whole yet */
     HANDSHAKE_NS = 5000000, /* of a turn; the rest of a storm waits for the next */
     /* Past it, the peer makes us answer (key updates, refused renegotiations) and does not read. */
     UNSENT_BYTES_MAX = PS_TLS_WRITE_BYTES + (16 << 10),
@@ -19,6 +21,7 @@ struct tls_state {
     uint8_t *unsent; /* records that the kernel has not taken, from `unsent_start` on; or NULL */
     uint32_t unsent_start, unsent_end;
     bool established;
+    bool holds_record;
     bool failed; /* OpenSSL is not to be asked again */
 };
 
@@ -26,10 +29,25 @@ static struct tls_state *state_of(const ps_connection *connection) {
     return connection->poll.data;
 }
 
-static void state_free(struct tls_state *state) {
+static void free_unsent(ps_loop *loop, struct tls_state *state) {
+    ps_memory_give(loop, state->unsent_end);
+    free(state->unsent);
+    state->unsent = NULL;
+    state->unsent_start = state->unsent_end = 0;
+}
+
+static void hold_record(ps_loop *loop, struct tls_state *state, bool holds) {
+    if (holds != state->holds_record) {
+        state->holds_record = holds;
+        holds ? ps_memory_hold(loop, RECORD_BYTES) : ps_memory_give(loop, RECORD_BYTES);
+    }
+}
+
+static void state_free(ps_loop *loop, struct tls_state *state) {
     SSL_free(state->ssl);
     ps_tls_release(state->context);
-    free(state->unsent);
+    hold_record(loop, state, false);
+    free_unsent(loop, state);
     free(state);
 }
 
@@ -43,10 +61,11 @@ static struct tls_state *begin(ps_loop *loop, ps_connection *connection) {
     ps_tls_retain(state->context);
     state->ssl = ps_tls_open(state->context);
     if (!state->ssl || !ps_tls_pipe_attach(loop->tls_pipe, state->ssl)) {
-        state_free(state);
+        state_free(loop, state);
         ERR_clear_error();
         return NULL;
     }
+    hold_record(loop, state, true); /* until the handshake is done, and more than that */
     connection->poll.data = state;
     PS_COUNT(loop, tls_connections, 1);
     return state;
@@ -54,7 +73,8 @@ static struct tls_state *begin(ps_loop *loop, ps_connection *connection) {
 
 /* ---- Out ---- */
 
-static bool keep_unsent(struct tls_state *state, const uint8_t *bytes, size_t count) {
+static bool keep_unsent(
+    ps_loop *loop, struct tls_state *state, const uint8_t *bytes, size_t count) {
     size_t held = state->unsent_end - state->unsent_start;
     if (held + count > UNSENT_BYTES_MAX) {
         return false;
@@ -67,9 +87,9 @@ static bool keep_unsent(struct tls_state *state, const uint8_t *bytes, size_t co
         memcpy(unsent, state->unsent + state->unsent_start, held);
     }
     memcpy(unsent + held, bytes, count);
-    free(state->unsent);
+    free_unsent(loop, state);
+    ps_memory_hold(loop, held + count);
     state->unsent = unsent;
-    state->unsent_start = 0;
     state->unsent_end = (uint32_t)(held + count);
     return true;
 }
@@ -92,7 +112,7 @@ static void send_out(ps_loop *loop, ps_connection *connection) {
     if (taken == count || connection->state >= PS_STATE_DOOMED) {
         return;
     }
-    if (keep_unsent(state, pipe->out + taken, count - taken)) {
+    if (keep_unsent(loop, state, pipe->out + taken, count - taken)) {
         ps_connection_block(loop, connection);
     } else {
         ps_connection_reset(loop, connection);
@@ -115,9 +135,7 @@ bool ps_tls_flush(ps_loop *loop, ps_connection *connection) {
         ps_connection_block(loop, connection);
         return false;
     }
-    free(state->unsent);
-    state->unsent = NULL;
-    state->unsent_start = state->unsent_end = 0;
+    free_unsent(loop, state);
     return true;
 }
 
@@ -219,6 +237,19 @@ static ssize_t nothing(int error) {
     return -1;
 }
 
+/* Part of a record waits in OpenSSL for the rest. Where all memory is taken, not any more. */
+static void see_record(ps_loop *loop, ps_connection *connection, struct tls_state *state) {
+    /* "RB": its header was read and its body has not come. */
+    bool holds = !state->established || SSL_has_pending(state->ssl)
+        || SSL_rstate_string(state->ssl)[1] == 'B';
+    if (holds && !state->holds_record && ps_memory_is_full(loop)) {
+        ps_memory_count_shed(
+            loop, connection->kind == PS_KIND_HTTP ? PS_SHED_REQUESTS : PS_SHED_MESSAGES);
+        ps_connection_reset(loop, connection);
+    }
+    hold_record(loop, state, holds);
+}
+
 /* Takes ciphertext. Returns as ps_tls_read does. */
 static ssize_t take(
     ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count) {
@@ -237,6 +268,7 @@ static ssize_t take(
         ERR_clear_error();
     }
     loop->tls_pipe->in_count = 0;
+    see_record(loop, connection, state);
     send_out(loop, connection);
     if (connection->state >= PS_STATE_DOOMED) {
         return nothing(ECONNRESET);
@@ -306,7 +338,7 @@ void ps_tls_end(ps_loop *loop, ps_connection *connection) {
             pipe->out_count = 0;
         }
     }
-    state_free(state);
+    state_free(loop, state);
     connection->poll.data = NULL;
     PS_COUNT(loop, tls_connections, UINT64_MAX); /* one less */
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_bound.h"
 #include "outbox.h"
 
 enum {
@@ -47,7 +48,7 @@ int ps_connection_upgrade(
     char accept[PS_WS_ACCEPT_BYTES];
     ps_ws_accept_key(accept, key);
     if (connection->rare) {
-        free(connection->rare->http.ring);
+        ps_http_free_ring(loop, connection->rare);
         memset(&connection->rare->ws, 0, sizeof connection->rare->ws);
     }
     connection->flags &= (uint16_t)~PS_FLAG_LAST;
@@ -105,6 +106,14 @@ static void violate(ps_loop *loop, ps_connection *connection, uint16_t code) {
     ps_connection_finish(loop, connection);
 }
 
+void ps_ws_refuse(ps_loop *loop, ps_connection *connection) {
+    ps_memory_count_shed(loop, PS_SHED_MESSAGES);
+    if (connection->state == PS_STATE_OPEN) {
+        append_close(loop, connection, 1013, "out of memory, come back later");
+    }
+    ps_connection_finish(loop, connection);
+}
+
 static void take_close(
     ps_loop *loop, ps_connection *connection, const uint8_t *payload, size_t count) {
     uint16_t code = 1000;
@@ -147,7 +156,7 @@ static void take_ping(
         append_control(loop, connection, PS_WS_PONG, payload, count);
         return;
     }
-    struct ps_rare *rare = ps_rare_get(connection);
+    struct ps_rare *rare = ps_rare_get(loop, connection);
     if (rare) {
         memcpy(rare->ws.pong, payload, count);
         rare->ws.pong_count = (uint8_t)(count + 1);
@@ -166,14 +175,21 @@ void ps_ws_release_pong(ps_loop *loop, ps_connection *connection) {
 
 /* ---- Messages ---- */
 
-static bool append_assembly(struct ps_rare *rare, const uint8_t *bytes, size_t count) {
+static bool append_assembly(
+    ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count) {
+    struct ps_rare *rare = connection->rare;
     size_t needed = rare->ws.assembly_count + count;
     if (needed > rare->ws.assembly_capacity) {
         size_t capacity = needed + needed / 2;
+        size_t more = capacity - rare->ws.assembly_capacity;
+        if (!ps_memory_takes_input(loop, connection, capacity, more)) {
+            return false;
+        }
         uint8_t *assembly = realloc(rare->ws.assembly, capacity);
         if (!assembly) {
             return false;
         }
+        ps_memory_hold(loop, more);
         rare->ws.assembly = assembly;
         rare->ws.assembly_capacity = (uint32_t)capacity;
     }
@@ -219,9 +235,9 @@ static void deliver(
 static void assemble(
     ps_loop *loop, ps_connection *connection, const ps_ws_message *message, bool complete,
     const uint8_t *bytes, size_t count) {
-    struct ps_rare *rare = ps_rare_get(connection);
-    if (!rare || !append_assembly(rare, bytes, count)) {
-        ps_connection_doom(loop, connection);
+    struct ps_rare *rare = ps_rare_get(loop, connection);
+    if (!rare || !append_assembly(loop, connection, bytes, count)) {
+        ps_ws_refuse(loop, connection);
         return;
     }
     if (!complete) {
@@ -231,6 +247,7 @@ static void assemble(
     uint8_t *assembly = rare->ws.assembly;
     size_t assembly_count = rare->ws.assembly_count;
     rare->ws.message = (ps_ws_message){0};
+    ps_memory_give(loop, rare->ws.assembly_capacity); /* it goes with this call */
     rare->ws.assembly = NULL;
     rare->ws.assembly_count = rare->ws.assembly_capacity = 0;
     deliver(loop, connection, message, (ps_bytes){assembly, assembly_count});

@@ -76,6 +76,7 @@ extension APIError {
         case 417: expectationFailed
         case 431: headTooLarge
         case 501: notImplemented
+        case 503: overloaded
         case 505: versionNotSupported
         default: malformedRequest
         }

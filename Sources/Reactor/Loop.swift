@@ -7,7 +7,7 @@ package final class Loop {
     package let handle: OpaquePointer
     private unowned let handler: any LoopHandler
     /// Borrowed by the C loop, which gives its connections back to it when it is destroyed.
-    private let budget: ConnectionBudget
+    package let budget: ConnectionBudget
 
     /// - Throws: `ReactorError.system` where the operating system refuses.
     package init(settings: LoopSettings, budget: ConnectionBudget, handler: any LoopHandler)

@@ -131,21 +131,36 @@ package struct Network: Hashable, Sendable {
     }
 }
 
-/// The connections of one process, counted over all loops against one limit.
+/// The connections of one process, and the memory of their buffers: counted over all loops, each against
+/// a limit.
 package final class ConnectionBudget: @unchecked Sendable {
     // The C side counts with atomics.
     let handle: OpaquePointer
 
-    package init(connectionLimit: UInt32) {
-        guard let handle = ps_budget_create(connectionLimit) else {
+    /// Bytes that all buffers may hold together.
+    package let bufferLimit: UInt64
+
+    /// - Parameter bufferLimit: in bytes; past it work is turned away.
+    package init(connectionLimit: UInt32, bufferLimit: UInt64 = .max) {
+        guard let handle = ps_budget_create(connectionLimit, bufferLimit) else {
             preconditionFailure("not enough memory for a counter")
         }
         self.handle = handle
+        self.bufferLimit = bufferLimit
     }
 
     deinit { ps_budget_destroy(handle) }
 
     package var connectionCount: Int { Int(ps_budget_connections(handle)) }
+
+    /// Bytes that the buffers of all connections hold at this moment.
+    package var bufferBytes: UInt64 { ps_budget_buffer_bytes(handle) }
+
+    /// Counts what is about to be held for an answer under way, until it is released.
+    /// - Returns: false where memory is short, and nothing is counted.
+    package func reserve(bytes: Int) -> Bool { ps_budget_reserve(handle, UInt64(bytes)) }
+
+    package func release(bytes: Int) { ps_budget_release(handle, UInt64(bytes)) }
 
     /// Raises the soft RLIMIT_NOFILE to the hard one and returns what is in force.
     package static func raiseDescriptorLimit() -> UInt64 { ps_raise_descriptor_limit() }

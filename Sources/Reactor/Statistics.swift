@@ -72,8 +72,16 @@ package struct LoopStatistics: Sendable {
         "request-line-bytes", "head-bytes", "header-fields", "body-bytes", "message-bytes",
         "message-fragments", "outbox-bytes", "header-timeout", "body-timeout", "idle-timeout",
         "close-timeout", "proxy-timeout", "tls-timeout", "ping-period", "not-reading",
-        "connections", "descriptors",
+        "connections", "descriptors", "buffer-bytes",
     ]
+
+    /// What was turned away because buffers were short of memory: requests with 503, messages with 1013,
+    /// connections with 503, readers who did not take what they were owed.
+    package var shed: [(name: String, count: UInt64)] {
+        zip(["requests", "messages", "connections", "readers"], numbers(\.shed)).map {
+            (name: $0, count: $1)
+        }
+    }
 
     fileprivate init(of handle: OpaquePointer) { ps_loop_statistics(handle, &raw) }
 

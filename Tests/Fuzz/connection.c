@@ -142,7 +142,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
     static const ps_network everybody = {{0}, 0};
     for (uint8_t mode = 0; mode < 3; mode++) {
         struct bench *bench = &benches[mode];
-        bench->budget = ps_budget_create(2);
+        bench->budget = ps_budget_create(2, UINT64_MAX);
         bench->now_ns = 1000000000u;
         ps_loop_settings settings = {
             .tick_ns = 50000000, .sweep_slice_count = 256,
@@ -231,6 +231,7 @@ static uint64_t run(
     pass(bench, 2 * TICK_NS);
     REQUIRE(live(bench->loop) == 0);
     REQUIRE(ps_budget_connections(bench->budget) == 0);
+    REQUIRE(ps_budget_buffer_bytes(bench->budget) < 2 << 20); /* kept for the next one */
     REQUIRE(ps_topic_subscriber_count(bench->topic) == 0);
     REQUIRE(!bench->is_open && bench->closes <= 1);
     return heard;

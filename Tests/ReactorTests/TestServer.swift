@@ -10,6 +10,7 @@ import Testing
 ///     /now       answered at once, with the body or the path
 ///     /later     kept in `pending` until a test answers it
 ///     /close     answered with Connection: close
+///     /large     answered with 64 KiB
 ///     /ws        upgraded; text is echoed
 ///     /topic     upgraded and subscribed to topic 0; /topics: to topics 0 and 1
 ///     /stream    a chunked stream, /raw: bytes until the close, /events: that, on topic 0
@@ -40,6 +41,8 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     var closed: [ConnectionID] = []
     var writableCount = 0
     var messageCount = 0
+    /// Takes of the memory for buffers.
+    var ballast: Frame?
 
     /// `POLLSTREAM_TEST_FAN_OUT=auto` runs every test once more through io_uring, where the kernel
     /// lets us.
@@ -49,7 +52,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     }()
 
     init(
-        connectionLimit: UInt32 = 10_000, topicCount: Int = 2,
+        connectionLimit: UInt32 = 10_000, bufferLimit: UInt64 = .max, topicCount: Int = 2,
         _ adjust: (inout LoopSettings) -> Void = { _ in }
     ) throws {
         var settings = LoopSettings()
@@ -67,7 +70,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         settings.proxyTimeoutMilliseconds = 120_000
         settings.tlsTimeoutMilliseconds = 120_000
         adjust(&settings)
-        budget = ConnectionBudget(connectionLimit: connectionLimit)
+        budget = ConnectionBudget(connectionLimit: connectionLimit, bufferLimit: bufferLimit)
         loop = try Loop(settings: settings, budget: budget, handler: self)
         port = try loop.listen(address: "127.0.0.1", port: 0, kind: .publicAPI)
         opsPort = try loop.listen(address: "::1", port: 0, kind: .operations)
@@ -88,8 +91,10 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         run { $0.loop.stop() }
         pthread_join(thread, nil)
         topics = []
+        ballast = nil
         statistics = nil
         loop = nil
+        precondition(budget.bufferBytes == 0, "\(budget.bufferBytes) bytes are still counted")
     }
 
     /// Runs `body` on the loop's thread and waits for it.
@@ -121,6 +126,14 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     }
 
     func frame(_ text: String) -> Frame { Frame(text: Array(text.utf8), on: loop) }
+
+    /// So many bytes are held beside what connections hold.
+    func hold(_ bytes: Int) {
+        run {
+            $0.ballast = nil
+            $0.ballast = $0.frame(String(repeating: "b", count: bytes))
+        }
+    }
 
     func publishTally(_ text: String, on topic: Int = 0) {
         topics[topic].publishTally(frame(text))
@@ -159,6 +172,8 @@ final class TestServer: LoopHandler, @unchecked Sendable {
             guard started else { return respond(503, "", to: connection, request.sequence) }
             streams.append(connection)
             if path == "/events" { _ = topics[0].subscribe(connection) }
+        case "/large":
+            respond(200, String(repeating: "l", count: 64 << 10), to: connection, request.sequence)
         case "/missing":
             respond(204, "", to: connection, request.sequence)
         default:

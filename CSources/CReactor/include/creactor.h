@@ -39,14 +39,23 @@ enum ps_result {
     PS_SYSTEM = -4,     /* the operating system refused; ps_loop_error_text says what */
 };
 
-/* ---- Budget: the connections of one process ---- */
+/* ---- Budget: the connections of one process, and the memory of their buffers ---- */
 
-/* Counts connections of all loops against one limit.
+/* Counts connections of all loops against one limit, and the bytes of what they hold against another:
+ * unfinished requests and messages, answers that are not sent, TLS records, frames. Past that one
+ * work is turned away, see memory_bound.h; UINT64_MAX for none.
  *
  * Thread:    any. Ownership: caller; outlives the loops. Returns: NULL without memory. */
-ps_budget *ps_budget_create(uint32_t connection_limit);
+ps_budget *ps_budget_create(uint32_t connection_limit, uint64_t buffer_limit);
 void ps_budget_destroy(ps_budget *budget);
 uint32_t ps_budget_connections(const ps_budget *budget);
+uint64_t ps_budget_buffer_bytes(const ps_budget *budget);
+
+/* Counts what somebody else than the reactor is about to hold for an answer, until it is released.
+ *
+ * Thread: any. Returns: false where memory is short, and nothing is counted. */
+bool ps_budget_reserve(ps_budget *budget, uint64_t bytes);
+void ps_budget_release(ps_budget *budget, uint64_t bytes);
 
 /* Raises the soft RLIMIT_NOFILE to the hard one.
  *
@@ -137,8 +146,9 @@ typedef struct ps_callbacks {
     /* A whole request. It is answered now or later by respond, stream or upgrade (upgrade: only
      * inside the callback), exactly once. */
     void (*on_request)(void *context, ps_connection_id id, const ps_request *request);
-    /* The peer broke HTTP or ran into a limit. Answer with ps_connection_respond; the connection
-     * closes after it whatever `close` says. status: 400, 408, 413, 414, 417, 431, 501, 505. */
+    /* The peer broke HTTP or ran into a limit, or buffers are short (503). Answer with
+     * ps_connection_respond; the connection closes after it whatever `close` says. status: 400, 408,
+     * 413, 414, 417, 431, 501, 503, 505. */
     void (*on_refused)(void *context, ps_connection_id id, uint32_t sequence, uint16_t status);
     /* A whole WebSocket message, unmasked; text is valid UTF-8. */
     void (*on_message)(
@@ -227,7 +237,8 @@ typedef struct ps_response {
 
 /* Answers request `sequence`. Answers may come in any order and leave in the order of requests.
  *
- * Returns: PS_OK, PS_GONE, PS_WRONG_STATE where it has been answered. */
+ * Returns: PS_OK; PS_GONE, also where buffers are full and the peer takes nothing: it is let go;
+ * PS_WRONG_STATE where it has been answered. */
 int ps_connection_respond(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, const ps_response *response);
 
@@ -380,8 +391,18 @@ typedef enum ps_limit {
     PS_LIMIT_NOT_READING, /* for two ping periods */
     PS_LIMIT_CONNECTIONS, /* of the budget */
     PS_LIMIT_DESCRIPTORS, /* or memory for sockets, of the system */
+    PS_LIMIT_BUFFERS,     /* of the budget; what it cost is in `shed` */
     PS_LIMIT_COUNT
 } ps_limit;
+
+/* What was turned away because buffers were short of memory. */
+typedef enum ps_shed {
+    PS_SHED_REQUESTS = 0, /* 503 */
+    PS_SHED_MESSAGES,     /* close 1013 */
+    PS_SHED_CONNECTIONS,  /* 503 before anything was read, over TLS a close */
+    PS_SHED_READERS,      /* who did not take what it was owed: reset, or close 1008 */
+    PS_SHED_COUNT
+} ps_shed;
 
 enum { PS_DURATION_BUCKETS = 18 };
 
@@ -403,6 +424,7 @@ typedef struct ps_statistics {
     uint64_t requests, handshakes, messages;
     uint64_t responses[6];                   /* by the first digit of their status */
     uint64_t limits[PS_LIMIT_COUNT];
+    uint64_t shed[PS_SHED_COUNT];
     uint64_t malformed_requests, protocol_closes;
     uint64_t frames_owed;      /* published × subscribers at that moment, all lanes */
     uint64_t frames_sent;      /* handed to the kernel whole, or as an unfinished frame */
