@@ -87,6 +87,23 @@ package final class Gateway {
 
     // MARK: Asking the rooms behind
 
+    /// What a poll of a page takes while it is under way to its loop, about: texts of a usual length.
+    private static let listedPollBytes = 8_192
+
+    /// Asks the catalogue for a page. Whoever asks for hundreds and reads none would fill the memory with
+    /// pages that wait to be written, so that they are counted with the buffers.
+    func askForPage(
+        _ filter: PollFilter, page: Int, pageSize: Int, then: @escaping (CatalogueAnswer) -> Void
+    ) {
+        let budget = loop.budget
+        let bytes = pageSize * Self.listedPollBytes
+        guard budget.reserve(bytes: bytes) else { return then(.refused(.overloaded)) }
+        ask(.list(filter, page: page, pageSize: pageSize)) { answer in
+            budget.release(bytes: bytes)
+            then(answer)
+        }
+    }
+
     /// Asks the catalogue. `then` runs on this loop, at once with `.overloaded` where it is full.
     func ask(_ request: CatalogueRequest, then: @escaping (CatalogueAnswer) -> Void) {
         let number = waiting.insert(.catalogue(then))

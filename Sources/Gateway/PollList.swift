@@ -65,7 +65,7 @@ extension Gateway {
             return exchange.send(error)
         }
         let links = PageLinks(base: baseURL(for: request), path: "/polls/", query: query)
-        ask(.list(wanted.filter, page: wanted.page, pageSize: wanted.pageSize)) { answer in
+        askForPage(wanted.filter, page: wanted.page, pageSize: wanted.pageSize) { answer in
             switch answer {
             case .page(let page) where wanted.isPastEnd(of: page.count):
                 exchange.send(.pageNotFound)

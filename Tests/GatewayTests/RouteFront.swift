@@ -15,15 +15,17 @@ final class RouteFront {
             hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
             tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
             seal: RelaySeal(key: Array(repeating: 7, count: 32))))
+    let budget: ConnectionBudget
     private let listening = Listening()
     private let ended = DispatchSemaphore(value: 0)
 
-    init(_ settings: GatewaySettings = .init()) {
+    /// - Parameter bufferLimit: of the memory for buffers, in bytes.
+    init(_ settings: GatewaySettings = .init(), bufferLimit: UInt64 = .max) {
+        let budget = ConnectionBudget(connectionLimit: 100, bufferLimit: bufferLimit)
+        self.budget = budget
         let (catalogue, shared, listening, ended) = (catalogue, shared, listening, ended)
         let started = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
-            // Outlives the loop, which ends with `serve`.
-            let budget = ConnectionBudget(connectionLimit: 100)
             do {
                 let gateway = Gateway(
                     loopIndex: 0, settings: settings, doors: catalogue.doors, shared: shared)
@@ -34,6 +36,7 @@ final class RouteFront {
             } catch {
                 fatalError("cannot start a loop: \(error)")
             }
+            // It outlives the loop, which ends with `serve`.
             withExtendedLifetime(budget) {}
             ended.signal()
         }

@@ -54,6 +54,21 @@ struct RouteServingTests {
             ))
     }
 
+    @Test func `a page is refused while memory is short, and gives back what it took`() {
+        let front = RouteFront(bufferLimit: 1 << 20)
+        front.catalogue.answers { _ in .page(PollPage(polls: [makeRecord(7).poll], count: 1)) }
+        #expect(front.budget.reserve(bytes: 900_000))
+        for path in ["/polls/", "/api/polls/get-list/"] {
+            let answer = front.send("GET", path)
+            #expect(answer.status == 503)
+            #expect(answer.fields["retry-after"] == "1", "\(path)")
+        }
+        front.budget.release(bytes: 900_000)
+        for _ in 0..<5 {
+            #expect(front.send("GET", "/polls/?page_size=100").status == 200)
+        }
+    }
+
     @Test func `a preflight is answered for the pages of the list`() {
         var settings = GatewaySettings()
         settings.allowedOrigins = ["https://a.example"]

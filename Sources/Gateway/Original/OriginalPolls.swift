@@ -17,7 +17,7 @@ extension Gateway {
         }
         let links = OriginalLinks(
             base: baseURL(for: request) + "/api/polls/get-list/", query: query)
-        ask(.list(.open, page: page.number, pageSize: page.size)) { [unowned self] answer in
+        askForPage(.open, page: page.number, pageSize: page.size) { [unowned self] answer in
             switch answer {
             case .page(let found) where page.isPastEnd(of: found.count):
                 exchange.send(original: OriginalFailure.invalidPage)
