@@ -25,6 +25,8 @@ struct Configuration {
     var keys = KeySettings()
     /// nil: what RLIMIT_NOFILE leaves.
     var connectionLimit: Int?
+    /// Of the buffers of all connections; nil: a share of the memory.
+    var bufferBytes: Int?
     var ledger = LedgerSettings()
     var catalogue = CatalogueSettings()
     /// nil: no Redis.
@@ -90,6 +92,17 @@ struct Configuration {
             throw ConfigurationProblems(
                 problems: ["--jwt-issuer, --jwt-audience: check nothing without --jwt-key"])
         }
+        let whole = 2 * (Int(loop.headBytes) + max(Int(loop.bodyBytes), Int(loop.messageBytes)))
+        if let bufferBytes, bufferBytes * 3 / 4 < whole {
+            throw ConfigurationProblems(
+                problems: [
+                    """
+                    --limit: buffer-bytes=\(Value.written(bytes: bufferBytes)) has no room for one \
+                    body or message; give \((whole * 4 / 3) >> 20 + 1)MiB, or smaller body-bytes and \
+                    message-bytes
+                    """
+                ])
+        }
         if relay != nil, case .sqlite = database {
             throw ConfigurationProblems(
                 problems: [
@@ -139,6 +152,13 @@ extension Configuration {
         let reserved = Configuration.descriptorReserve(loops: loopCount)
         let possible = max(1, Int(clamping: descriptors) - reserved)
         return min(connectionLimit ?? possible, possible)
+    }
+
+    /// Bytes that the buffers of all connections may hold: what was asked for, else a quarter of the memory.
+    /// The rest is for what else there is: sockets in the kernel, waiting ballots, pages under way, SQLite,
+    /// and what an allocator loses between buffers.
+    func bufferLimit(memoryBytes: UInt64) -> UInt64 {
+        bufferBytes.map(UInt64.init) ?? max(1 << 20, memoryBytes / 4)
     }
 
     static func descriptorReserve(loops: Int) -> Int { 64 + 80 * loops }

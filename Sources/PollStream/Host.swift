@@ -6,6 +6,13 @@ enum Host {
     /// Cores this process may run on.
     static let coreCount = Loop.availableCores
 
+    /// Bytes of memory: the machine's, or what the groups that the process is in allow where that is less.
+    static var memoryBytes: UInt64 {
+        let pages = UInt64(max(1, sysconf(Int32(_SC_PHYS_PAGES))))
+        let machine = pages * UInt64(max(1, sysconf(Int32(_SC_PAGESIZE))))
+        return min(machine, ControlGroup.memoryLimit ?? machine)
+    }
+
     static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }

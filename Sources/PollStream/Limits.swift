@@ -55,6 +55,13 @@ struct Limit: Sendable {
             configuration.connectionLimit = try Value.integer(value, in: 1...10_000_000)
         },
         Limit(
+            name: "buffer-bytes", standard: "a quarter of the memory", range: "1MiB to 1048576MiB",
+            past: "503, 1013"
+        ) {
+            (configuration, value) throws(BadValue) in
+            configuration.bufferBytes = try Value.bytes(value, in: 1 << 20...1 << 40)
+        },
+        Limit(
             name: "connections-per-address", standard: "off", range: "1 to 10000000, or off",
             past: "429"
         ) {

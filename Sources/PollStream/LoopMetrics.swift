@@ -7,11 +7,13 @@ struct LoopMetrics: Sendable {
     let readers: [StatisticsReader]
     let gateways: [GatewayStatistics]
     let connectionLimit: Int
+    let budget: ConnectionBudget
     let tickNanoseconds: UInt64
 
     func write(to text: inout MetricsText) {
         let sum = LoopStatistics(adding: readers.map { $0.read() })
         writeConnections(sum, to: &text)
+        writeBuffers(sum, to: &text)
         writeRequests(sum, to: &text)
         writeFanOut(sum, to: &text)
         writeTurns(sum, to: &text)
@@ -51,7 +53,7 @@ struct LoopMetrics: Sendable {
             sum.acceptedConnections)
         text.counter(
             "pollstream_connections_refused_total",
-            "Connections answered with 503 because of the connection limit or for want of descriptors.",
+            "Connections answered with 503 for want of descriptors or memory, or past the limit.",
             sum.refusedConnections)
         text.counter(
             "pollstream_connections_closed_total", "Connections that ended.",
@@ -76,6 +78,20 @@ struct LoopMetrics: Sendable {
         text.counter(
             "pollstream_sends_blocked_total",
             "Writes that the kernel took only in part or not at all.", sum.blockedSends)
+    }
+
+    private func writeBuffers(_ sum: LoopStatistics, to text: inout MetricsText) {
+        text.gauge(
+            "pollstream_buffer_bytes",
+            "Held by buffers of connections: unfinished requests and messages, unsent answers, frames.",
+            Double(budget.bufferBytes))
+        text.gauge(
+            "pollstream_buffer_bytes_limit", "At three quarters of this, work is turned away.",
+            Double(budget.bufferLimit))
+        text.counter(
+            "pollstream_buffer_shed_total",
+            "Turned away because buffers were short of memory.", by: "what",
+            sum.shed.map { (label: $0.name, value: $0.count) })
     }
 
     private func writeRequests(_ sum: LoopStatistics, to text: inout MetricsText) {

@@ -41,15 +41,9 @@ struct Machine: Equatable {
             pageBytes: UInt64(max(1, sysconf(Int32(_SC_PAGESIZE)))))
     }
 
-    /// The group's limit is that of a container, which finds its own group at the root, or of a unit.
     private static func freeMemory() -> UInt64? {
         let available = Host.text(at: "/proc/meminfo").flatMap(availableBytes(inMemoryInformation:))
-        let group = Host.text(at: "/proc/self/cgroup").flatMap(unifiedGroup(inGroups:)) ?? "/"
-        let limits = [
-            "/sys/fs/cgroup\(group)/memory.max", "/sys/fs/cgroup/memory.max",
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        ].compactMap { numbers($0)?.first }
-        return (limits + [available].compactMap(\.self)).min()
+        return [ControlGroup.memoryLimit, available].compactMap(\.self).min()
     }
 
     /// The line `MemAvailable: 1024 kB` of /proc/meminfo.
@@ -57,11 +51,6 @@ struct Machine: Equatable {
         let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
         guard let words = line?.split(separator: " "), words.count > 1 else { return nil }
         return UInt64(words[1]).map { $0 * 1024 }
-    }
-
-    /// The line `0::/system.slice/…` of /proc/self/cgroup.
-    static func unifiedGroup(inGroups text: String) -> String? {
-        text.split(separator: "\n").first { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) }
     }
 
     /// The numbers of a file of one line; nil where it has none, as "max" of a group without limit.

@@ -49,7 +49,9 @@ final class Server {
         signals = Signals(log: log, manager: manager)
         let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
         let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
-        budget = ConnectionBudget(connectionLimit: UInt32(clamping: connectionLimit))
+        budget = ConnectionBudget(
+            connectionLimit: UInt32(clamping: connectionLimit),
+            bufferLimit: configuration.bufferLimit(memoryBytes: Host.memoryBytes))
 
         let keys = Keys(configuration.keys)
         for file in keys.files { signals.onReload(file) }
@@ -143,7 +145,8 @@ final class Server {
         switchboard.connect(loops.map(\.inbox))
         let loopMetrics = LoopMetrics(
             readers: loops.map(\.statistics), gateways: loops.map(\.gatewayStatistics),
-            connectionLimit: connectionLimit, tickNanoseconds: loopSettings.tickNanoseconds)
+            connectionLimit: connectionLimit, budget: budget,
+            tickNanoseconds: loopSettings.tickNanoseconds)
         metrics.connect(
             Metrics([
                 readiness.write, loopMetrics.write,
@@ -165,6 +168,7 @@ final class Server {
             [
                 "version": Version.current, "loops": "\(loops.count)",
                 "descriptors": "\(descriptorLimit)", "connections": "\(connectionLimit)",
+                "buffer_bytes": "\(budget.bufferLimit)",
                 "database": "\(configuration.database)",
                 "redis": configuration.relay.map { "\($0.target)" } ?? "none",
                 "events": configuration.events.map { "\($0.target)" } ?? "none",

@@ -7,7 +7,8 @@ import Testing
 
 struct LoopMetricsTests {
     private let metrics = LoopMetrics(
-        readers: [], gateways: [GatewayStatistics()], connectionLimit: 1, tickNanoseconds: 1)
+        readers: [], gateways: [GatewayStatistics()], connectionLimit: 1,
+        budget: ConnectionBudget(connectionLimit: 1), tickNanoseconds: 1)
 
     @Test func `loops and rooms measure in the same buckets`() {
         #expect(Durations.boundsNanoseconds == Histogram.latencyBounds)

@@ -182,9 +182,6 @@ struct TuningTests {
         #expect(Machine.availableBytes(inMemoryInformation: memory) == 21_847_216 << 10)
         #expect(Machine.availableBytes(inMemoryInformation: "MemFree: 1 kB\n") == nil)
         #expect(Machine.availableBytes(inMemoryInformation: "MemAvailable:") == nil)
-        let groups = "4:memory:/old\n0::/system.slice/pollstream.service\n"
-        #expect(Machine.unifiedGroup(inGroups: groups) == "/system.slice/pollstream.service")
-        #expect(Machine.unifiedGroup(inGroups: "4:memory:/old\n") == nil)
         let here = Machine.current()
         #expect(here.hardDescriptors >= here.softDescriptors && here.softDescriptors > 0)
         #expect(here.memoryBytes ?? 0 > 0 && here.cores > 0)
