@@ -4,6 +4,7 @@ by `Tests/Faults/run`."""
 
 import contextlib
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,8 @@ from gateway import in_the_future, limits
 from live import Viewer
 from onlookers import Onlookers
 from ports import free_port
-from wire import TEXT, Wire, frame, get, upgrade
+from small_memory import small_memory
+from wire import TEXT, Wire, frame, get, request, upgrade
 
 pytestmark = pytest.mark.alone
 
@@ -180,6 +182,87 @@ def test_the_database_is_found_again_although_descriptors_are_short(start_gatewa
 
 
 # Memory and processor
+
+
+MEMORY = 192 << 20
+
+
+def shed(gateway) -> dict[str, float]:
+    samples = prometheus.parse(gateway.ops("GET", "/metrics").text)
+    whats = ("requests", "messages", "connections", "readers")
+    return {what: samples[f'pollstream_buffer_shed_total{{what="{what}"}}'] for what in whats}
+
+
+BODY = b'{"poll_id": 0' + b" " * 60_000 + b"}"
+UPLOAD = request("POST /votes/ HTTP/1.1", "Content-Type: application/json",
+                 f"Content-Length: {len(BODY)}", body=BODY)  # fmt: skip
+
+
+def upload_in_two_parts(gateway) -> int:
+    with Wire(gateway) as wire:
+        wire.send(UPLOAD[:50_000])
+        time.sleep(0.1)
+        wire.send(UPLOAD[50_000:])
+        return wire.answer().status
+
+
+def status_of_one_upload_too_many(gateway) -> int:
+    """Begins one after the other until there is no memory for another."""
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for _ in range(1000):
+            wire = stack.enter_context(Wire(gateway))
+            wire.send(UPLOAD[:50_000])
+            selector.register(wire.socket, selectors.EVENT_READ, wire)
+            for key, _ in selector.select(0.01):
+                return key.data.answer().status
+    raise AssertionError("there is no end to it")
+
+
+@pytest.mark.parametrize("attack", OF_MEMORY, ids=lambda attack: attack.__name__)
+def test_a_small_memory_sheds_before_it_is_full(start_gateway, attack):  # H14
+    with small_memory(MEMORY) as memory:
+        gateway = start_gateway(*memory.arguments, *limits(body_timeout="60s"), under=memory.under)
+        memory.close_in(gateway)
+        assert metric(gateway, "pollstream_buffer_bytes_limit") == memory.bound
+        poll = gateway.create_poll()
+        with Onlookers(gateway) as onlookers:
+            onlookers.vote()
+            with attacked(gateway, attack, poll, ATTACKS[attack]):
+                eventually(lambda: sum(shed(gateway).values()) > 100)
+                # What comes whole, or is small, is served as ever.
+                assert onlookers.watch(2).quantile(1) < PATIENCE_MS
+                for viewer in onlookers.viewers:
+                    assert viewer.socket.ping().wait(5)
+                assert status_of_one_upload_too_many(gateway) == 503
+                assert metric(gateway, "pollstream_buffer_bytes") <= memory.bound
+                assert gateway.ops("GET", "/readyz").status_code == 200
+            # It is over, without a word from anybody.
+            eventually(lambda: upload_in_two_parts(gateway) == 422)
+            onlookers.vote()
+            assert gateway.audit(onlookers.poll)["consistent"] is True
+        assert shed(gateway)["requests" if attack is attackers.half_bodies else "messages"] > 100
+        gateway.stop()
+
+
+def test_answers_that_nobody_takes_do_not_fill_a_small_memory(start_gateway):  # A38, H14
+    with small_memory(MEMORY) as memory:
+        # Less than its share, as a debug build takes long to write pages.
+        gateway = start_gateway(*limits(buffer_bytes="16MiB"), under=memory.under)
+        memory.close_in(gateway)
+        for _ in range(40):  # a page of which is 240 KB
+            poll = gateway.create_poll([f"option {n} " * 25 for n in range(20)])
+        with Onlookers(gateway) as onlookers:
+            onlookers.vote()
+            with attacked(gateway, attackers.slow_downloads, poll, 100):
+                eventually(lambda: faults.limit_hits(gateway, "buffer-bytes") >= 50)
+                onlookers.watch(2)
+                for viewer in onlookers.viewers:
+                    assert viewer.socket.ping().wait(5)
+                assert metric(gateway, "pollstream_buffer_bytes") < 32 << 20
+            eventually(lambda: upload_in_two_parts(gateway) == 422)
+            onlookers.vote()
+            assert gateway.audit(onlookers.poll)["consistent"] is True
+        gateway.stop()
 
 
 def test_a_fifth_of_a_processor_answers_pings_in_time(start_gateway):  # K27

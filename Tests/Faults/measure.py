@@ -1,6 +1,7 @@
 """What a fault costs those who do nothing wrong: five viewers and a voter, ten seconds before the
 fault and ten while it lasts. Milliseconds are from sending a ballot to the last viewer's having its
-tally, one ballot every 100 ms; each fault has a gateway of its own, with every default."""
+tally, one ballot every 100 ms; each fault has a gateway of its own, with every default, and those
+whose cost is memory have 192 MiB of it."""
 
 import contextlib
 import sys
@@ -14,8 +15,10 @@ import attackers  # noqa: E402
 import faults  # noqa: E402
 from gateway import Gateway  # noqa: E402
 from onlookers import Onlookers  # noqa: E402
+from small_memory import small_memory  # noqa: E402
 
 SECONDS = 10
+MEMORY = 192 << 20
 
 
 def contexts(gateway, poll):
@@ -32,7 +35,17 @@ def names() -> list[str]:
 
 
 def measure(name: str, folder: Path):
-    gateway = Gateway(folder).start()
+    of_memory = name in ("half_bodies", "half_messages", "slow_downloads")
+    with small_memory(MEMORY) if of_memory else contextlib.nullcontext() as memory:
+        if memory:
+            gateway = Gateway(folder, *memory.arguments, under=memory.under).start()
+            memory.close_in(gateway)
+        else:
+            gateway = Gateway(folder).start()
+        measure_with(gateway, name)
+
+
+def measure_with(gateway: Gateway, name: str):
     try:
         with Onlookers(gateway) as onlookers, contextlib.ExitStack() as stack:
             poll = gateway.create_poll()
