@@ -67,22 +67,18 @@ static bool anybody_deflates(const ps_loop *loop) {
 
 /* ---- Life ---- */
 
-static ps_frame *frame_create(
-    ps_loop *loop, const uint8_t *header, size_t header_count, const uint8_t *bytes,
-    size_t count) {
+static ps_frame *frame_create(ps_loop *loop, const uint8_t *bytes, size_t count) {
     PS_ASSERT_THREAD(loop);
     if (count > UINT32_MAX / 2) {
         return NULL;
     }
-    ps_frame *frame = malloc(sizeof *frame + header_count + count);
+    ps_frame *frame = malloc(sizeof *frame + count);
     if (!frame) {
         return NULL;
     }
-    *frame = (ps_frame){
-        .loop = loop, .references = 1, .count = (uint32_t)(header_count + count)};
-    memcpy(frame->bytes, header, header_count);
+    *frame = (ps_frame){.loop = loop, .references = 1, .count = (uint32_t)count};
     if (count > 0) {
-        memcpy(frame->bytes + header_count, bytes, count);
+        memcpy(frame->bytes, bytes, count);
     }
     ps_memory_hold(loop, sizeof *frame + frame->count);
     return frame;
@@ -95,18 +91,12 @@ static ps_frame *with_deflated(ps_loop *loop, ps_frame *frame) {
     return frame;
 }
 
-ps_frame *ps_frame_create_text(ps_loop *loop, const uint8_t *text, size_t count) {
-    uint8_t header[PS_WS_SERVER_HEADER_BYTES_MAX];
-    size_t header_count = ps_ws_write_header(header, PS_WS_TEXT, false, count);
-    return with_deflated(loop, frame_create(loop, header, header_count, text, count));
-}
-
 ps_frame *ps_frame_create_messages(ps_loop *loop, const uint8_t *bytes, size_t count) {
-    return with_deflated(loop, frame_create(loop, (const uint8_t *)"", 0, bytes, count));
+    return with_deflated(loop, frame_create(loop, bytes, count));
 }
 
 ps_frame *ps_frame_create_raw(ps_loop *loop, const uint8_t *bytes, size_t count) {
-    return frame_create(loop, (const uint8_t *)"", 0, bytes, count);
+    return frame_create(loop, bytes, count);
 }
 
 void ps_frame_retain(ps_frame *frame) {
@@ -124,8 +114,4 @@ void ps_frame_release(ps_frame *frame) {
         ps_memory_give(frame->loop, sizeof *frame + frame->count);
         free(frame);
     }
-}
-
-size_t ps_frame_bytes(const ps_frame *frame) {
-    return frame->count;
 }

@@ -80,28 +80,3 @@ bool ps_http_list_has(ps_bytes list, const char *token) {
     }
     return false;
 }
-
-ptrdiff_t ps_percent_decode(uint8_t *out, size_t capacity, ps_bytes text, bool plus_is_space) {
-    const uint8_t *cursor = text.start;
-    const uint8_t *end = text.start + text.count;
-    size_t count = 0;
-    while (cursor < end) {
-        uint8_t byte = *cursor++;
-        if (byte == '%') {
-            int high = end - cursor >= 2 ? ps_hex_value(cursor[0]) : -1;
-            int low = end - cursor >= 2 ? ps_hex_value(cursor[1]) : -1;
-            if (high < 0 || low < 0) {
-                return -1;
-            }
-            byte = (uint8_t)(high << 4 | low);
-            cursor += 2;
-        } else if (byte == '+' && plus_is_space) {
-            byte = ' ';
-        }
-        if (count == capacity) {
-            return -2;
-        }
-        out[count++] = byte;
-    }
-    return (ptrdiff_t)count;
-}

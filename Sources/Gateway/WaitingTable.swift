@@ -18,8 +18,6 @@ struct WaitingTable {
     private var slots: [Waiter?] = []
     private var free: [UInt32] = []
 
-    var count: Int { slots.count - free.count }
-
     mutating func insert(_ waiter: Waiter) -> UInt32 {
         if let number = free.popLast() {
             slots[Int(number)] = waiter

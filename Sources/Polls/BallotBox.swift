@@ -37,11 +37,6 @@ package struct BallotBox {
         }
         return .success(choices)
     }
-
-    /// The ids of the marked options, by position.
-    package func optionIDs(of choices: Choices) -> [Int64] {
-        poll.options.indices.filter(choices.contains).map { poll.options[$0].id }
-    }
 }
 
 /// Why a ballot is not taken; sending it again changes nothing.

@@ -5,23 +5,6 @@ import CWire
 package struct Frame: ~Copyable {
     let handle: OpaquePointer
 
-    /// A WebSocket text message with its header.
-    package init(text: UnsafeRawBufferPointer, on loop: Loop) {
-        handle = Frame.checked(
-            ps_frame_create_text(
-                loop.handle, text.baseAddress?.assumingMemoryBound(to: UInt8.self), text.count))
-    }
-
-    /// As above; a closure of `withUnsafeBytes` cannot return a frame.
-    package init(text: [UInt8], on loop: Loop) {
-        handle = text.withUnsafeBytes { bytes in
-            Frame.checked(
-                ps_frame_create_text(
-                    loop.handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                    bytes.count))
-        }
-    }
-
     /// WebSocket messages in a row, as `append(text:to:)` puts them.
     package init(messages: [UInt8], on loop: Loop) {
         handle = messages.withUnsafeBytes { bytes in
@@ -42,16 +25,7 @@ package struct Frame: ~Copyable {
         }
     }
 
-    /// Bytes as they are.
-    package init(raw: UnsafeRawBufferPointer, on loop: Loop) {
-        handle = Frame.checked(
-            ps_frame_create_raw(
-                loop.handle, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), raw.count))
-    }
-
     deinit { ps_frame_release(handle) }
-
-    package var byteCount: Int { ps_frame_bytes(handle) }
 
     private static func checked(_ handle: OpaquePointer?) -> OpaquePointer {
         guard let handle else { preconditionFailure("not enough memory for a frame") }

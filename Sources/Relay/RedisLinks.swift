@@ -10,7 +10,6 @@ final class RedisLinks {
         fileprivate(set) var known: [RedisTarget] = []
     }
 
-    private let target: RedisTarget
     /// nil: one server.
     private let map: SlotMap?
     /// By node; the one server is node 0.
@@ -28,7 +27,6 @@ final class RedisLinks {
             }
         }
         guard let asked else { throw first ?? RedisConnection.Failure(reason: "no server") }
-        self.target = asked.target
         try asked.connection.append([Array("CLUSTER".utf8), Array("SLOTS".utf8)])
         try asked.connection.flush()
         switch try asked.connection.reply() {

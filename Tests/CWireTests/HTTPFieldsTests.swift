@@ -46,30 +46,4 @@ func withBytes<Result>(_ string: String, _ body: (ps_bytes) -> Result) -> Result
             #expect(!ps_http_list_has($0, "upgrad") && !ps_http_list_has($0, "upgrades"))
         }
     }
-
-    static let escaped: [(String, Bool, String?)] = [
-        ("", false, ""), ("abc", false, "abc"), ("a%20b", false, "a b"), ("%c3%A4", false, "ä"),
-        ("a+b", false, "a+b"), ("a+b%2b", true, "a b+"), ("%252e", false, "%2e"),
-        ("%00", false, "\0"), ("%", false, nil), ("a%2", false, nil), ("%g0", false, nil),
-        ("%0g", false, nil), ("%u0041", false, nil), ("%%41", false, nil), ("%+1", true, nil),
-    ]
-
-    @Test(arguments: escaped)
-    func `escapes are decoded`(escaped: String, plusIsSpace: Bool, expected: String?) {
-        withBytes(escaped) { bytes in
-            var out = [UInt8](repeating: 0, count: escaped.utf8.count)
-            let count = ps_percent_decode(&out, out.count, bytes, plusIsSpace)
-            #expect(count == expected.map(\.utf8.count) ?? -1)
-            if let expected { #expect(out.prefix(count).elementsEqual(expected.utf8)) }
-        }
-    }
-
-    @Test func `decoding stops at the room there is`() {
-        withBytes("a%20b") { bytes in
-            var out: [UInt8] = [0, 0, 0]
-            #expect(ps_percent_decode(&out, 3, bytes, false) == 3)
-            #expect(ps_percent_decode(&out, 2, bytes, false) == -2)
-            #expect(ps_percent_decode(&out, 0, bytes, false) == -2)
-        }
-    }
 }

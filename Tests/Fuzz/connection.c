@@ -82,6 +82,13 @@ static void on_refused(void *context, ps_connection_id id, uint32_t sequence, ui
     REQUIRE(ps_connection_respond(bench->loop, id, sequence, &response) != PS_OK);
 }
 
+static ps_frame *text_frame(ps_loop *loop, ps_bytes text) {
+    uint8_t message[PS_WS_SERVER_HEADER_BYTES_MAX + MESSAGE_BYTES];
+    size_t header_count = ps_ws_write_header(message, PS_WS_TEXT, false, text.count);
+    memcpy(message + header_count, text.start, text.count);
+    return ps_frame_create_messages(loop, message, header_count + text.count);
+}
+
 static void on_message(
     void *context, ps_connection_id id, uint8_t opcode, ps_bytes payload, int64_t received_unix_ms) {
     struct bench *bench = context;
@@ -97,7 +104,7 @@ static void on_message(
     case 'c': (void)ps_connection_close(bench->loop, id, 1000, "asked for"); break;
     case 'p':
         if (opcode == PS_WS_TEXT) {
-            frame = ps_frame_create_text(bench->loop, payload.start, payload.count);
+            frame = text_frame(bench->loop, payload);
             REQUIRE(frame != NULL);
             ps_topic_publish_tally(bench->topic, frame, 0);
             ps_topic_publish_viewers(bench->topic, frame);

@@ -5,7 +5,6 @@ struct BallotBoxTests {
     @Test func `marks become bits in the order of positions, however they are sent`() {
         let box = BallotBox(Samples.poll(kind: .multiple, maxChoices: 3))
         #expect(box.admit(optionIDs: [33, 31]) == .success(Choices(mask: 0b101)))
-        #expect(box.optionIDs(of: Choices(mask: 0b101)) == [31, 33])
     }
 
     @Test func `a ballot needs one option, and at most as many as the poll takes`() {
@@ -38,7 +37,7 @@ struct BallotBoxTests {
     }
 
     @Test(arguments: [1, 2, 20, 63])
-    func `every set of options survives the way to a mask and back`(optionCount: Int) {
+    func `every set of options is told apart by its mask`(optionCount: Int) {
         var poll = Samples.poll(kind: .multiple, maxChoices: optionCount)
         poll.options = (0..<optionCount).map { PollOption(id: Int64(100 + $0), text: "\($0)") }
         let box = BallotBox(poll)
@@ -50,7 +49,8 @@ struct BallotBoxTests {
                 Issue.record("refused \(chosen)")
                 continue
             }
-            #expect(box.optionIDs(of: choices) == chosen)
+            let marked = poll.options.indices.filter(choices.contains)
+            #expect(marked.map { poll.options[$0].id } == chosen)
             #expect(choices.count == chosen.count)
         }
     }

@@ -125,7 +125,11 @@ final class TestServer: LoopHandler, @unchecked Sendable {
             with: Response(status: 200, body: Array(text.utf8), closes: closes))
     }
 
-    func frame(_ text: String) -> Frame { Frame(text: Array(text.utf8), on: loop) }
+    func frame(_ text: String) -> Frame {
+        var message: [UInt8] = []
+        Array(text.utf8).withUnsafeBytes { Frame.append(text: $0, to: &message) }
+        return Frame(messages: message, on: loop)
+    }
 
     /// So many bytes are held beside what connections hold.
     func hold(_ bytes: Int) {

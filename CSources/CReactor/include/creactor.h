@@ -305,20 +305,16 @@ int ps_connection_set_peer(ps_loop *loop, ps_connection_id id, const uint8_t add
 
 /* ---- Frames: encoded, immutable, counted; of one loop ---- */
 
-/* A WebSocket text message with its header. Returns NULL without memory. One reference. */
-ps_frame *ps_frame_create_text(ps_loop *loop, const uint8_t *text, size_t count);
-
 /* WebSocket messages in a row, each with its header as ps_ws_write_header leaves it, uncompressed.
  * Where anybody on this loop has agreed on permessage-deflate, the frame has a second form, made
- * here once for all of them. */
+ * here once for all of them. Returns NULL without memory. One reference. */
 ps_frame *ps_frame_create_messages(ps_loop *loop, const uint8_t *bytes, size_t count);
 
-/* Bytes as they are (Server-Sent Events). */
+/* Bytes as they are (Server-Sent Events). Else as above. */
 ps_frame *ps_frame_create_raw(ps_loop *loop, const uint8_t *bytes, size_t count);
 
 void ps_frame_retain(ps_frame *frame);
 void ps_frame_release(ps_frame *frame);
-size_t ps_frame_bytes(const ps_frame *frame);
 
 /* ---- Topics: who hears of one poll in one view and encoding ----
  *

@@ -114,8 +114,4 @@ typedef struct ps_http_chunks {
 int ps_http_chunks_decode(
     ps_http_chunks *chunks, uint8_t *bytes, size_t *count, size_t *decoded);
 
-/* Percent-decodes (RFC 3986 §2.1) into `out` of `capacity` bytes; with `plus_is_space` as forms
- * do. Returns the decoded length, or -1 on a bad escape, -2 where `out` is too small. */
-ptrdiff_t ps_percent_decode(uint8_t *out, size_t capacity, ps_bytes text, bool plus_is_space);
-
 #endif

@@ -6,4 +6,3 @@ export const client = new PollStream(location.origin, { hostKeys: hostKeys.byPol
 
 // Where a poll is found, as an address to send around.
 export const joinLink = (poll) => `${location.origin}/join/${poll.join_code}`;
-export const pollLink = (poll) => `${location.origin}/p/${poll.id}`;

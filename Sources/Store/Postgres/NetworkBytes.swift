@@ -6,8 +6,6 @@ struct NetworkBytes {
 
     var count: Int { bytes.count }
 
-    mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
-
     mutating func append(_ value: UInt8) { bytes.append(value) }
 
     mutating func append(_ value: some FixedWidthInteger) {

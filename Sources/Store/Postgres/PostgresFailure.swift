@@ -43,9 +43,6 @@ enum SQLState {
     static let lockNotAvailable = "55P03"
     static let serializationFailure = "40001"
     static let deadlockDetected = "40P01"
-    static let undefinedTable = "42P01"
-    static let undefinedFunction = "42883"
-    static let invalidSchemaName = "3F000"
     static let insufficientPrivilege = "42501"
     static let readOnlyTransaction = "25006"
     /// Raised by `pollstream.settle_one`: the detail names the poll and the reason.
