@@ -41,6 +41,17 @@ def ready():
     print("ready", flush=True)
 
 
+def read_slowly(wires: list[Wire]):
+    """Ten bytes a second of each."""
+    ready()
+    while True:
+        time.sleep(1)
+        for wire in wires:
+            wire.socket.setblocking(False)
+            with contextlib.suppress(OSError):
+                wire.socket.recv(10)
+
+
 def trickle(at, make, piece: bytes, seconds: float):
     """Sends `piece` on each connection every so often, and opens again those that were closed."""
     wires = make()
@@ -94,26 +105,13 @@ def hold(at, make):
 
 def slow_readers(at, poll: int, count: int):
     """Viewers who read ten bytes a second."""
-    wires = live_sockets(at, f"/ws/polls/{poll}/", count, receive_buffer=2048)
-    ready()
-    while True:
-        time.sleep(1)
-        for wire in wires:
-            wire.socket.setblocking(False)
-            with contextlib.suppress(OSError):
-                wire.socket.recv(10)
+    read_slowly(live_sockets(at, f"/ws/polls/{poll}/", count, receive_buffer=2048))
 
 
 def slow_downloads(at, poll: int, count: int):
     """Clients who ask for much, many times over, and read ten bytes a second."""
-    wires = sockets(at, count, get("/polls/?state=all&page_size=100") * 500, receive_buffer=2048)
-    ready()
-    while True:
-        time.sleep(1)
-        for wire in wires:
-            wire.socket.setblocking(False)
-            with contextlib.suppress(OSError):
-                wire.socket.recv(10)
+    asked = get("/polls/?state=all&page_size=100") * 500
+    read_slowly(sockets(at, count, asked, receive_buffer=2048))
 
 
 def silent(at, poll: int, count: int):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import prometheus
 from live import Viewer
@@ -44,16 +44,6 @@ def test_every_metric_that_it_draws_is_there(gateway):
     there = {re.sub(r"\{.*|_(bucket|sum|count)(\{.*)?$", "", name) for name in samples}
     assert len(named) > 15
     assert named <= there | {re.sub(r"\{.*", "", name) for name in samples}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
