@@ -1,11 +1,13 @@
 """The documents say what is so: links lead somewhere, what is named exists, commands run."""
 
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from gateway import LIMITS, REPOSITORY, run_to_end
+from gateway import LIMITS, REPOSITORY, binary, run_to_end
 
 # The store makes no difference.
 pytestmark = pytest.mark.once
@@ -169,6 +171,20 @@ def test_the_commands_of_the_quick_start_run(gateway):
     assert '"status":"counted"' in said[1]
     assert "Coffee,1" in said[2]
     assert "ada,2," in said[3] and '"consistent":true' in said[3]
+
+
+def test_manual_and_completions_are_put_where_the_page_says(tmp_path):
+    text = (REPOSITORY / "docs" / "deployment.md").read_text()
+    block = re.search(r"^## Install\n.*?^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    done = subprocess.run(
+        ["bash", "-euc", "set -o pipefail\n" + block.replace("/usr/local/", f"{tmp_path}/")],
+        capture_output=True, text=True, timeout=50,
+        env=os.environ | {"PATH": f"{Path(binary()).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    put = {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(put) == {"pollstream", "_pollstream", "pollstream.fish", "pollstream.1"}
+    assert all("ledger" in text for text in put.values())
 
 
 def test_the_arithmetic_of_the_capacity_page_holds():
