@@ -72,6 +72,16 @@ struct RelayMessageTests {
             "1 tally 0123456789abcdef 1 2 3 99999999999999999999 1,2 ", "1 ", "",
             "1 tally 0123456789abcdef 1 2 3 4 1"
                 + String(repeating: ",1", count: Choices.optionLimit) + " ",
+            // Read in part, it would be the counts of other options.
+            "1 tally 0123456789abcdef 1 2 3 4 1,,2 ", "1 tally 0123456789abcdef 1 2 3 4 1,x,2 ",
+            "1 tally 0123456789abcdef 1 2 3 4 ,1,2 ", "1 tally 0123456789abcdef 1 2 3 4 1,2, ",
+            // No gateway writes these so.
+            "1 changed 0123456789abcdef +1 ", "1 changed 0123456789abcdef 01 ",
+            "1 alive +123456789abcdef ", "1 alive 0123456789ABCDEF ", "1 alive  0123456789abcdef ",
+            " 1 alive 0123456789abcdef ", "1 alive 0123456789abcdef",
+            "1 viewers 0123456789abcdef 1 -0 ",
+            "1 voted 0123456789abcdef 1 0000000000000000000A ",
+            "1 counted 0123456789abcdef 1 0 C3. ",
         ])
     func `a sealed message that makes no sense is ignored`(text: String) {
         let bytes = Array(text.utf8)
@@ -79,7 +89,7 @@ struct RelayMessageTests {
     }
 
     /// As a gateway of another version, or one that lies with the right key, may say anything.
-    @Test func `whatever is sealed is ignored or means one thing`() throws {
+    @Test func `whatever is sealed is ignored or is what a gateway says`() throws {
         let texts = [
             RelayMessage.tally(tally()), .alive, .changed(PollID(42)!),
             .counted(VoteNotice(pollID: PollID(42)!, position: 62, voter: "Ada \u{1F600}")),
@@ -103,13 +113,10 @@ struct RelayMessageTests {
                 default: text.insert(contentsOf: text[index...].prefix(8), at: index)
                 }
             }
-            guard let heard = RelayMessage.decode(text + seal.seal(text), with: seal) else {
-                continue
-            }
+            let sealed = text + seal.seal(text)
+            guard let heard = RelayMessage.decode(sealed, with: seal) else { continue }
             heardCount += 1
-            let again = heard.0.encoded(by: heard.from, with: seal)
-            let meaning = try #require(RelayMessage.decode(again, with: seal))
-            #expect(meaning.0 == heard.0 && meaning.from == heard.from)
+            #expect(heard.0.encoded(by: heard.from, with: seal) == sealed)
         }
         #expect(heardCount > 100)
     }
