@@ -140,7 +140,9 @@ package final class ConnectionBudget: @unchecked Sendable {
     /// Bytes that all buffers may hold together.
     package let bufferLimit: UInt64
 
-    /// - Parameter bufferLimit: in bytes; past it work is turned away.
+    /// - Parameters:
+    ///   - connectionLimit: past it who comes is told so, and closed.
+    ///   - bufferLimit: in bytes; past it work is turned away.
     package init(connectionLimit: UInt32, bufferLimit: UInt64 = .max) {
         guard let handle = ps_budget_create(connectionLimit, bufferLimit) else {
             preconditionFailure("not enough memory for a counter")
