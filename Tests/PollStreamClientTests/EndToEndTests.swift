@@ -25,6 +25,8 @@ import Testing
             let again = try await client.vote(poll.id, options: [coffee], voter: "ada")
             #expect(again.isRepeated)
 
+            // It is open already, which makes no difference.
+            #expect(try await client.open(poll.id, hostKey: hostKey).state == .open)
             let closed = try await client.close(poll.id, hostKey: hostKey)
             #expect(closed.state == .closed)
             var states: [Poll.State] = []
