@@ -19,6 +19,7 @@ BEGINS_AFTER = 80 if MISTAKE in ("closed", "shallow") else 400
 REQUEST_LINE = re.compile(rb"[A-Z]+ [^ ]+ HTTP/1\.[01]")
 counters = Counter()
 polls = 0
+voters: list[bytes] = []
 
 
 class Fake:
@@ -46,7 +47,7 @@ class Fake:
         length = re.search(rb"\r\ncontent-length: (\d{1,5})\r", head, re.I)
         body = await self.reader.readexactly(int(length[1])) if length else b""
         path = head.split(b" ", 2)[1]
-        if misbehaves() and not is_watchers(path, body):
+        if misbehaves() and b"User-Agent: watcher\r\n" not in head:
             match MISTAKE:
                 case "closed":
                     self._refuse("connections_refused_total", 429)
@@ -100,10 +101,6 @@ def misbehaves() -> bool:
     return counters["http_requests_total"] > BEGINS_AFTER
 
 
-def is_watchers(path: bytes, body: bytes) -> bool:
-    return path in (b"/readyz", b"/metrics") or b'"watcher ' in body
-
-
 def metrics() -> bytes:
     named = dict(counters)
     named['ballots_total{outcome="counted"}'] = named.pop("ballots", 0)
@@ -127,6 +124,12 @@ def respond(path: bytes, body: bytes):
                 print("WARNING: ThreadSanitizer: data race (pid=1)", file=sys.stderr, flush=True)
             case "forget" if b"watcher" in body:
                 return 404, {}
+            case "leak" if path.endswith(b"/ballots/"):
+                return 503, {}
+            case "miscount" if path.endswith(b"/audit/"):
+                return 200, {"consistent": False}
+            case "lose" if path.endswith(b"/ballots/"):
+                return 200, b"voter\r\n" + b"".join(voters[1:])
     if path == b"/polls/" and body:
         polls += 1
         options = [{"id": polls * 100 + place} for place in range(20)]
@@ -134,8 +137,11 @@ def respond(path: bytes, body: bytes):
         return 201, {"id": polls, "options": options, **keys}
     if path == b"/votes/":
         counters["ballots"] += 1
+        voters.extend(name + b"\r\n" for name in re.findall(rb"watcher \d+", body))
         return 201, {}
-    return 200, {}
+    if path.endswith(b"/ballots/"):
+        return 200, b"voter\r\n" + b"".join(voters)
+    return 200, {"consistent": True}
 
 
 async def main():

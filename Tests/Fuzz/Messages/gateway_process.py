@@ -111,19 +111,50 @@ class GatewayProcess:
 
     def _create(self, **fields) -> Target:
         body = {"title": "Which way?", "options": ["Left", "Right", "Back"]} | fields
-        connection = http.client.HTTPConnection(*self.address, timeout=START_SECONDS)
         try:
-            connection.request(
-                "POST", "/polls/", json.dumps(body), {"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            said = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            status, said = self.call(self.address, "POST", "/polls/", body=json.dumps(body))
+        except OSError as error:
             raise StartFailure(f"no poll is made: {error!r}\n{self.text()}") from error
-        finally:
-            connection.close()
-        if answer.status != 201:
-            raise StartFailure(f"no poll is made: {answer.status} {said!r}")
+        if status != 201:
+            raise StartFailure(f"no poll is made: {status} {said!r}")
         poll = json.loads(said)
         options = [option["id"] for option in poll["options"]]
         return Target(poll["id"], options, poll["host_key"], poll["join_code"])
+
+    @staticmethod
+    def call(address, method: str, path: str, *, key=None, body=None) -> tuple[int, bytes]:
+        """One request on a connection of its own, as somebody with all the time in the world."""
+        connection = http.client.HTTPConnection(*address, timeout=START_SECONDS)
+        fields = {"Content-Type": "application/json"} if body is not None else {}
+        if key is not None:
+            fields["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request(method, path, body, fields)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(repr(error)) from error
+        finally:
+            connection.close()
+
+    # What is left when everybody has gone
+
+    def remains(self, own: Target, votes: int) -> str | None:
+        """What should not be: of `votes` that were counted in our own poll each is stored, exports
+        are free for the next, and nobody is connected or subscribed."""
+        path = f"/polls/{own.id}/"
+        status, said = self.call(self.address, "GET", path + "audit/", key=own.host_key)
+        if status != 200:
+            return f"an audit is answered {status}"
+        if not json.loads(said)["consistent"]:
+            return f"the audit says {said!r}"
+        status, said = self.call(self.address, "GET", path + "ballots/", key=own.host_key)
+        if status != 200:
+            return f"an export is answered {status}"
+        if (rows := said.count(b"\nwatcher ")) < votes:
+            return f"{rows} of {votes} counted votes are stored"
+        _, metrics = self.call(self.ops_address, "GET", "/metrics")
+        for name in (r"connections\{kind=\"(?:websocket|stream)\",\S+", "subscriptions"):
+            for found in re.finditer(rf"^pollstream_{name} ([1-9]\d*)$", metrics.decode(), re.M):
+                return f"nobody is there any more, but {found[0]}"
+        return None

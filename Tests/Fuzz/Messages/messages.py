@@ -9,12 +9,14 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "EndToEnd"))
 
 from gateway_process import GatewayProcess, StartFailure  # noqa: E402
+from seeds import Target  # noqa: E402
 from sender import Sender  # noqa: E402
 from sessions import Sessions  # noqa: E402
 from watcher import Watch, Watcher  # noqa: E402
@@ -36,10 +38,20 @@ class Finding(Exception):
     """What a run has to find."""
 
 
-def attack(gateway: GatewayProcess, messages: int, seed: str, bound: float) -> dict[str, object]:
+@dataclass(frozen=True)
+class Patience:
+    """In seconds."""
+
+    bound: float  # for any answer
+    settling: float  # for the gateway to notice that everybody has gone
+
+
+def attack(
+    gateway: GatewayProcess, messages: int, seed: str, patience: Patience
+) -> dict[str, object]:
     """One round. Returns its figures; throws a `Finding`."""
     site, own = gateway.make_site()
-    watcher = Watcher(gateway, own, bound)
+    watcher = Watcher(gateway, own, patience.bound)
     sender = Sender(Sessions(seed, site), gateway.address)
     try:
         checked = 0.0
@@ -60,6 +72,7 @@ def attack(gateway: GatewayProcess, messages: int, seed: str, bound: float) -> d
         reached = watch.counters.get(kind, 0)
         if reached * 1000 < floor * messages:
             raise Finding(f"too little is reached: {reached} {kind} in {messages} messages")
+    look_at_remains(gateway, own, watch.own_votes, patience.settling)
     if wrong := gateway.stop():
         raise Finding(wrong)
     return {
@@ -79,6 +92,18 @@ def judge_reading(gateway: GatewayProcess, watcher: Watcher, sender: Sender, mes
         raise Finding(f"too little is read: {read} of {sender.sent_messages} messages")
 
 
+def look_at_remains(gateway: GatewayProcess, own: Target, votes: int, seconds: float):
+    """What sessions have left is gone as soon as the gateway knows that they are."""
+    deadline = time.monotonic() + seconds
+    try:
+        while (remains := gateway.remains(own, votes)) is not None:
+            if time.monotonic() > deadline:
+                raise Finding(f"left behind: {remains}")
+            time.sleep(CHECK_SECONDS)
+    except OSError as error:
+        raise Finding(gateway.last_words() or f"no answer afterwards: {error!r}") from error
+
+
 def look_for_findings(gateway: GatewayProcess, watch: Watch, sender: Sender):
     if found := gateway.failure():
         raise Finding(found)
@@ -88,7 +113,9 @@ def look_for_findings(gateway: GatewayProcess, watch: Watch, sender: Sender):
         raise Finding(f"an answer {sender.faults[0]}")
 
 
-def run(binary: str, name: str, messages: int, seed: int, bound: float, findings: Path) -> bool:
+def run(
+    binary: str, name: str, messages: int, seed: int, patience: Patience, findings: Path
+) -> bool:
     """Says what came of it. Whether all was well."""
     began = time.monotonic()
     totals: dict[str, float] = {}
@@ -98,7 +125,7 @@ def run(binary: str, name: str, messages: int, seed: int, bound: float, findings
             gateway = None
             try:
                 gateway = GatewayProcess(binary, Path(folder))
-                figures = attack(gateway, count, f"{seed}/{number}", bound)
+                figures = attack(gateway, count, f"{seed}/{number}", patience)
             except (Finding, StartFailure) as finding:
                 kept = keep(Path(folder), findings / f"messages-{name}.log")
                 print(f"{name}: FOUND in round {number} of seed {seed}, log in {kept}\n{finding}")
@@ -138,10 +165,12 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=10_000, help="that the gateway is to read")
     parser.add_argument("--seed", type=int, default=1, help="the same sends the same")
     parser.add_argument("--bound", type=float, default=1.0, help="seconds for any answer")
+    parser.add_argument("--settling", type=float, default=60.0, help="seconds after the last")
     parser.add_argument("--findings", type=Path, default=Path(".build/fuzz/findings"))
     arguments = parser.parse_args()
     binary = os.path.abspath(arguments.binary)
-    well = run(binary, arguments.name, arguments.messages, arguments.seed, arguments.bound,
+    patience = Patience(arguments.bound, arguments.settling)
+    well = run(binary, arguments.name, arguments.messages, arguments.seed, patience,
                arguments.findings)  # fmt: skip
     return 0 if well else 1
 

@@ -10,7 +10,7 @@ import time
 
 from sessions import End, Session, Sessions
 
-AT_ONCE = 24
+AT_ONCE = 8
 STAYING = 40
 # A session that nothing happens to for so long is given up: a stream goes on for ever.
 QUIET_SECONDS = 1.0
@@ -34,7 +34,8 @@ class _Player:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.last_news = time.monotonic()
-        with contextlib.suppress(BlockingIOError):
+        # What comes of it is told where it is read: refused at once is refused, too.
+        with contextlib.suppress(OSError):
             self.socket.connect(address)
 
     @property

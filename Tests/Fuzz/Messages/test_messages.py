@@ -23,15 +23,24 @@ FOUND = {
     "closed": "too little is read:",
     "shallow": "too little is reached:",
     "forget": "a wrong answer: ",
+    "leak": "left behind: an export is answered 503",
+    "lose": "counted votes are stored",
+    "miscount": "left behind: the audit says",
     "end": "the process is gone: exit 66",
 }
+
+
+# Where time is what has to pass.
+HURRY = {
+    "hang": ("--bound", "3"), "spin": ("--bound", "3"), "leak": ("--settling", "1"),
+    "lose": ("--settling", "1"), "miscount": ("--settling", "1"),
+}  # fmt: skip
 
 
 def outcome(mistake: str, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, HERE / "messages.py", HERE / "fake_gateway.py", "fake",
-         "--messages", "1500", "--bound", "3" if mistake in ("hang", "spin") else "60",
-         "--findings", folder],
+         "--messages", "1500", "--bound", "60", "--findings", folder, *HURRY.get(mistake, ())],
         env=os.environ | {"FAKE_MISTAKE": mistake}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from wire import TEXT, frame, get, post_json, upgrade
 LOOK_SECONDS = 0.05
 PAUSE_SECONDS = 0.05
 METRICS_SECONDS = 0.5
+WHO = "User-Agent: watcher"
 
 # What the gateway counts, by the words of the figures: `pollstream_…` in /metrics.
 COUNTERS = {
@@ -52,6 +53,7 @@ class Watch:
     metrics_at: float = 0.0  # when they were asked for, `time.monotonic`
     own_requests: int = 0  # of which ours
     own_messages: int = 0
+    own_votes: int = 0  # that were counted
     slowest_seconds: float = 0.0  # of a probe, by the clock
     silent_seconds: float = 0.0  # the same in looks, which the bound is for
     finding: str | None = None
@@ -73,18 +75,27 @@ class Threads:
 
     def counted_look(self) -> float:
         """How much of the look that has just ended is the gateway's own doing: as much as that
-        thread ran which ran least, of those that want a processor or a disk; all where none does.
-        """
+        thread ran which ran least, of those that the machine keeps waiting; else all of it."""
         counted = LOOK_SECONDS
-        for task in self._tasks.iterdir():
+        for task, _, state, place in self._all():
             with contextlib.suppress(OSError):
-                state = (task / "stat").read_text().rpartition(")")[2].split()[0]
                 ran = int((task / "schedstat").read_text().split()[0])
                 before = self._ran.get(task.name, 0)
                 self._ran[task.name] = ran
-                if state in "RD":
+                # For a processor, a disk, or a lock that the kernel holds on somebody's behalf.
+                if state in "RD" or place.startswith("rt_mutex"):
                     counted = min(counted, (ran - before) / 1e9)
         return counted
+
+    def now(self) -> str:
+        return "\n".join(f"  {name} {state} {place}" for _, name, state, place in self._all())
+
+    def _all(self):
+        """Folder, name, state and place in the kernel of each."""
+        for task in sorted(self._tasks.iterdir()):
+            with contextlib.suppress(OSError):
+                name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+                yield task, name, fields.split()[0], (task / "wchan").read_text()
 
 
 class Patience:
@@ -136,7 +147,7 @@ class Ping:
 
     def __init__(self, address, poll: int, patience: Patience):
         self.peer = patience.connect(address)
-        self.peer.send(upgrade(f"/ws/polls/{poll}/"))
+        self.peer.send(upgrade(f"/ws/polls/{poll}/", WHO))
         self.received = b""
         while b"\r\n\r\n" not in self.received:
             self.received += patience.read(self.peer)
@@ -223,6 +234,7 @@ class _Probes:
         self.poll = poll
         self.bound = bound
         self.votes = 0
+        self.status = 0  # of the last answer
         self.socket: Ping | None = None
 
     def attempt(self, probe):
@@ -234,7 +246,10 @@ class _Probes:
         try:
             probe(patience)
         except Hang:
-            self.watch.finding = f"a hang: no answer to a {name} within {self.bound:g} s"
+            self.watch.finding = (
+                f"a hang: no answer to a {name} within {self.bound:g} s, by the clock in"
+                f" {time.monotonic() - began:.2f} s; threads:\n{self.threads.now()}"
+            )
         except WrongAnswer as wrong:
             self.watch.finding = f"a wrong answer: {wrong}"
         except (Gone, OSError) as error:
@@ -247,7 +262,8 @@ class _Probes:
         self.votes += 1
         voter = f"watcher {self.votes}"
         document = {"poll_id": self.poll.id, "option_id": self.poll.options[0], "voter": voter}
-        self._ask(patience, self.address, post_json("/votes/", document), (201, 503))
+        self._ask(patience, self.address, post_json("/votes/", document, WHO), (201, 503))
+        self.watch.own_votes += self.status == 201
 
     def ping(self, patience: Patience):
         if self.socket is None:
@@ -257,11 +273,11 @@ class _Probes:
         self.socket.ask(patience)
 
     def readiness(self, patience: Patience):
-        self._ask(patience, self.ops_address, get("/readyz"), (200,))
+        self._ask(patience, self.ops_address, get("/readyz", WHO), (200,))
 
     def metrics(self, patience: Patience):
         asked_at = time.monotonic()
-        text = self._ask(patience, self.ops_address, get("/metrics"), (200,)).decode()
+        text = self._ask(patience, self.ops_address, get("/metrics", WHO), (200,)).decode()
         for kind, name in COUNTERS.items():
             if found := re.search(rf"^pollstream_{re.escape(name)} (\d+)$", text, re.M):
                 self.watch.counters[kind] = int(found[1])
@@ -269,7 +285,7 @@ class _Probes:
 
     def _ask(self, patience: Patience, address, request: bytes, expected: tuple[int, ...]) -> bytes:
         self.watch.own_requests += 1
-        status, body = ask(address, request, patience)
-        if status not in expected:
-            raise WrongAnswer(f"{request.splitlines()[0]!r} got {status} {body[:300]!r}")
+        self.status, body = ask(address, request, patience)
+        if self.status not in expected:
+            raise WrongAnswer(f"{request.splitlines()[0]!r} got {self.status} {body[:300]!r}")
         return body
