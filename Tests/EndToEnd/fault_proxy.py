@@ -1,6 +1,7 @@
 """A TCP proxy in front of PostgreSQL that knows where a message of the client ends, and does to it
 what a network, or a peer that dies, would do (PostgreSQL 15, "Frontend/Backend Protocol")."""
 
+import re
 import socket
 import struct
 import threading
@@ -15,7 +16,8 @@ class FaultProxy:
 
     Faults: `black_hole` while it is set, nothing passes either way and nothing is answered;
     `once(test, deed)` does `deed` when a message of a client passes `test(kind, body)`: "reset"
-    before it is forwarded, "hold" until `release` is set, "swallow" its answer and reset.
+    before it is forwarded, "hold" until `release` is set (`passed` is set when it has been
+    forwarded then), "swallow" its answer and reset.
     """
 
     def __init__(self, target: tuple[str, int]):
@@ -23,6 +25,7 @@ class FaultProxy:
         self.black_hole = threading.Event()
         self.release = threading.Event()
         self.happened = threading.Event()
+        self.passed = threading.Event()
         self.connected: list[float] = []
         self._fault = None
         self._lock = threading.Lock()
@@ -35,6 +38,7 @@ class FaultProxy:
         with self._lock:
             self._fault = (test, deed)
         self.happened.clear()
+        self.passed.clear()
         self.release.clear()
 
     def reset_all(self):
@@ -90,6 +94,8 @@ class FaultProxy:
                 while self.black_hole.is_set():
                     time.sleep(0.01)
                 server.sendall(head + body)
+                if deed == "hold":
+                    self.passed.set()
         except OSError:
             self._reset(pair)
 
@@ -150,7 +156,7 @@ def ends_copy(kind: str, body: bytes) -> bool:
 
 def merges(kind: str, body: bytes) -> bool:
     """A call of the function that merges ballots, which commits."""
-    return kind == "B" and b"pollstream_1_merge" in body
+    return kind == "B" and re.search(rb"pollstream_\d+_merge", body) is not None
 
 
 def commits(kind: str, body: bytes) -> bool:

@@ -12,9 +12,10 @@ from functools import partial
 import psycopg
 import pytest
 
-from answers import refused
+from answers import refused, rows
 from fault_proxy import FaultProxy, commits, copies, ends_copy, ends_large_copy, merges
 from follower import Follower
+from gateway import limits
 from live import Viewer
 from postgres import Server
 from test_invariants import check_books
@@ -74,6 +75,12 @@ def wait_until_ready(gateway, seconds: float = HEALS_WITHIN):
         assert time.monotonic() - began < seconds, gateway.log_text()
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+def vote_until_counted(gateway, poll, name: str, seconds: float = 30):
+    deadline = time.monotonic() + seconds
+    while gateway.vote(poll, 0, name).status_code not in (200, 201):
+        assert time.monotonic() < deadline, gateway.log_text()
 
 
 def vote_at_once(gateway, poll, names, sockets: int = 8) -> Receipts:
@@ -178,6 +185,27 @@ def test_a_ballot_sent_again_after_a_broken_connection_counts_once(
         "counted"
     }, again.outcomes
     assert plain.results(poll)["total"] == count == plain.stored_ballots()
+    assert plain.audit(poll)["consistent"] is True
+
+
+def test_a_ballot_that_was_given_up_does_not_replace_a_later_one(database, proxy, start_gateway):
+    """It hangs in the network until its voter has been told that nobody knows, and has voted anew
+    through another gateway."""
+    plain = start_gateway(store=database)
+    poll = plain.create_poll(change_vote=True)
+    slow = start_gateway(*limits(commit_timeout="2s"), store=through(database, proxy))
+    vote_until_counted(slow, poll, "bob")
+    proxy.once(merges, "hold")
+    refused(slow.vote(poll, 0, "ada"), 504, "commit_unknown")
+    assert proxy.happened.is_set()
+    plain.cast(poll, 1, "ada")
+    proxy.release.set()
+    assert proxy.passed.wait(30)
+    # Behind it, where its connection has not been given up meanwhile.
+    vote_until_counted(slow, poll, "cyd")
+    stored = {row["voter"]: int(row["option_ids"]) for row in rows(plain.ballots_csv(poll))}
+    first, second = poll.options
+    assert stored == {"ada": second, "bob": first, "cyd": first}
     assert plain.audit(poll)["consistent"] is True
 
 
