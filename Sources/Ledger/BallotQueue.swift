@@ -1,4 +1,4 @@
-import Polls
+package import Polls
 import Threads
 
 /// Ballots on their way from the loops to the ledger's thread, kept as the batches they will commit
@@ -106,8 +106,10 @@ package final class BallotQueue: @unchecked Sendable {
 /// Ballots in the order of arrival, and until when each may wait. Deadlines are monotonic
 /// nanoseconds and ascend.
 package struct WaitingBallots: Equatable {
-    private(set) var ballots: [Ballot] = []
-    private(set) var deadlines: [Int64] = []
+    package private(set) var ballots: [Ballot] = []
+    package private(set) var deadlines: [Int64] = []
+
+    package init() {}
 
     var count: Int { ballots.count }
     var isEmpty: Bool { ballots.isEmpty }

@@ -17,7 +17,7 @@ import Threads
 struct Batch {
     enum Action: Equatable {
         case idle
-        case commit([Ballot])
+        case commit(WaitingBallots)
         /// Then `retry`.
         case retryAfter(nanoseconds: Int64)
         case answer([SettledBallot])
@@ -53,7 +53,7 @@ struct Batch {
         precondition(phase == .empty && !arrived.isEmpty, "append: \(phase)")
         waiting = arrived
         phase = .attempting
-        return .commit(waiting.ballots)
+        return .commit(waiting)
     }
 
     /// - Parameter outcomes: of all ballots of the attempt, in their order.
@@ -82,7 +82,7 @@ struct Batch {
             return .idle
         }
         phase = .attempting
-        return .commit(waiting.ballots)
+        return .commit(waiting)
     }
 
     /// Answers those whose deadline has passed. In any phase; often, and late, does no harm.

@@ -115,7 +115,7 @@ final class Ledger: @unchecked Sendable {
             }
             return settling.attempted(result, at: now, random: random())
         case .probe:
-            return settling.probed(settle([]), at: Clock.monotonicNanoseconds())
+            return settling.probed(settle(WaitingBallots()), at: Clock.monotonicNanoseconds())
         case .rest(let deadline):
             Thread.sleep(until: deadline)
             return settling.rested(at: Clock.monotonicNanoseconds())
@@ -123,9 +123,9 @@ final class Ledger: @unchecked Sendable {
         }
     }
 
-    private func settle(_ ballots: [Ballot]) -> Result<Settlement, StoreError> {
+    private func settle(_ waiting: WaitingBallots) -> Result<Settlement, StoreError> {
         do throws(StoreError) {
-            return .success(try store.settle(ballots))
+            return .success(try store.settle(waiting.ballots, until: waiting.deadlines))
         } catch {
             return .failure(error)
         }

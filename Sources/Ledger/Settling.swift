@@ -12,7 +12,7 @@ package final class Settling: @unchecked Sendable {
         /// Takes what waits for it, up to that time or for as long as it takes; then `took`.
         case take(until: Int64?)
         /// Gives them to the store; then `attempted`.
-        case attempt([Ballot])
+        case attempt(WaitingBallots)
         /// Asks the store whether it is back; then `probed`.
         case probe
         /// Then `rested`.

@@ -13,10 +13,20 @@ package protocol LedgerStore: AnyObject {
     /// closed, past its end by the database's clock, or at another edition refuses its ballots;
     /// the others commit. Settling the same ballots again is harmless, also after
     /// `StoreError.commitUnknown`. No ballots at all: tells whether a transaction can be had.
+    /// - Parameter deadlines: of each ballot, monotonic nanoseconds. From then on its voter may have
+    ///   been told that nobody knows, and have voted anew through another gateway: it replaces no
+    ///   other ballot any more, however long it was on its way, and is `storageUnavailable`.
     /// - Returns: an outcome for each ballot, in their order, and the tallies that changed, as the
     ///   transaction left them.
     /// - Throws: `.unavailable` when nothing was stored, `.commitUnknown` when that is not certain.
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement
+}
+
+extension LedgerStore {
+    /// For voters who wait for ever.
+    package func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+        try settle(ballots, until: Array(repeating: .max, count: ballots.count))
+    }
 }
 
 /// The catalogue's side: polls.

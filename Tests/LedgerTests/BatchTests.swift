@@ -9,7 +9,7 @@ import Threads
 
     @Test func `an empty batch commits what it is given at once, in order`() {
         var batch = empty()
-        #expect(batch.append(waiting(1...3)) == .commit(ballots(1...3)))
+        #expect(batch.append(waiting(1...3)) == .commit(waiting(1...3)))
         #expect(batch.phase == .attempting)
         #expect(batch.earliestDeadline == 1)
     }
@@ -71,13 +71,13 @@ import Threads
         #expect(
             batch.expire(at: 2)
                 == .answer([answer(1, .storageUnavailable), answer(2, .storageUnavailable)]))
-        #expect(batch.retry() == .commit(ballots(3...3)))
+        #expect(batch.retry() == .commit(waiting(3...3)))
     }
 
     @Test func `after an uncertain failure who expires is told unknown, and is tried again`() {
         var batch = pausing(1...2, after: .commitUnknown)
         #expect(batch.expire(at: 1) == .answer([answer(1, .commitUnknown)]))
-        #expect(batch.retry() == .commit(ballots(1...2)))
+        #expect(batch.retry() == .commit(waiting(1...2)))
         #expect(batch.committed(counted(1...2)) == .answer([answer(2, .counted(revision: 2))]))
     }
 
@@ -93,7 +93,7 @@ import Threads
         _ = batch.expire(at: 1)
         _ = batch.failed(.unavailable, random: 1)
         #expect(batch.expire(at: 2) == .answer([answer(2, .storageUnavailable)]))
-        #expect(batch.retry() == .commit([ballot(1), ballot(3)]))
+        #expect(batch.retry() == .commit(waiting([1, 3])))
         #expect(batch.committed(counted([1, 3])) == .answer([answer(3, .counted(revision: 3))]))
     }
 
@@ -103,7 +103,7 @@ import Threads
         #expect(batch.earliestDeadline == nil)
         #expect(batch.retry() == .idle)
         #expect(batch.phase == .empty)
-        #expect(batch.append(waiting(3...3)) == .commit(ballots(3...3)))
+        #expect(batch.append(waiting(3...3)) == .commit(waiting(3...3)))
     }
 
     @Test func `a batch is given up only when nobody waits for an answer`() {
@@ -200,7 +200,7 @@ import Threads
             switch action {
             case .idle: break
             case .retryAfter(let nanoseconds): #expect((0...400).contains(nanoseconds))
-            case .commit(let ballots): inAttempt = ballots.map { Int($0.id) }
+            case .commit(let waiting): inAttempt = waiting.ballots.map { Int($0.id) }
             case .answer(let settled):
                 for ballot in settled {
                     let number = Int(ballot.ticket!.number)

@@ -42,7 +42,7 @@ final class FaultyStore: LedgerStore, @unchecked Sendable {
         monitor.withLock { while entered < count { monitor.wait() } }
     }
 
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+    func settle(_ ballots: [Ballot], until _: [Int64]) throws(StoreError) -> Settlement {
         monitor.lock()
         defer { monitor.unlock() }
         if !ballots.isEmpty {

@@ -66,16 +66,73 @@ struct PostgresLedgerTests {
         try test.expectConsistent(open.id)
     }
 
+    // Voters who were told that nobody knows, and may have voted anew elsewhere.
+
+    @Test func `past its deadline a ballot replaces none, and is stored where there is none`()
+        throws
+    {
+        let test = try TestStore(.postgres)
+        let poll = try test.createPoll { $0.allowsChange = true }
+        _ = try test.store.settle((1...3).map { test.ballot($0, in: poll, for: 0) })
+        // Far away: the database's clock stands still here, and the machine's does not.
+        let hour: Int64 = 3_600_000_000_000
+        let past = Clock.monotonicNanoseconds() - hour
+        let late = try test.store.settle(
+            [
+                test.ballot(1, in: poll, for: 1), test.ballot(2, in: poll, for: 0),
+                test.ballot(3, in: poll, for: 1), test.ballot(3, in: poll, for: 1),
+                test.ballot(4, in: poll, for: 1),
+            ], until: Array(repeating: past, count: 5))
+        let revision = late.tallies[0].revision
+        #expect(
+            late.outcomes == [
+                .storageUnavailable, .repeated(revision: revision), .storageUnavailable,
+                .storageUnavailable, .counted(revision: revision),
+            ])
+        #expect(late.tallies[0].counts == [3, 1])
+        // The others of its batch are in time.
+        let mixed = try test.store.settle(
+            [test.ballot(1, in: poll, for: 1), test.ballot(2, in: poll, for: 1)],
+            until: [past, past + 2 * hour])
+        #expect(mixed.outcomes[0] == .storageUnavailable)
+        #expect(mixed.outcomes[1] == .changed(revision: mixed.tallies[0].revision))
+        #expect(mixed.tallies[0].counts == [2, 2])
+        try test.expectConsistent(poll.id)
+    }
+
+    @Test func `the deadline is looked at when the voter's row is locked`() async throws {
+        let test = try TestStore(.postgres)
+        server.psql(Self.realClock, in: test.database)
+        let poll = try test.createPoll { $0.allowsChange = true }
+        let first = test.ballot(1, in: poll, for: 0)
+        _ = try test.settleOne(first)
+        let other = try PostgresConnection(
+            conninfo: server.conninfo(test.database), deadline: postgresDeadline(in: 30_000))
+        try other.execute(
+            "BEGIN; SELECT FROM pollstream.ballots FOR UPDATE", until: postgresDeadline(in: 30_000))
+        let gateway = Gateway(ledger: test.store, batches: [[test.ballot(1, in: poll, for: 1)]])
+        let deadline = Clock.monotonicNanoseconds() + 200_000_000
+        async let told = onThread { try gateway.settle(until: deadline) }
+        // Longer than the deadline: it is waited for, or gives up.
+        try await Task.sleep(for: .milliseconds(300))
+        try other.execute("ROLLBACK", until: postgresDeadline(in: 30_000))
+        #expect(try await told == [.storageUnavailable])
+        #expect(try test.store.choices(of: [first.key]) == [first.choices])
+        try test.expectConsistent(poll.id)
+    }
+
+    private static let realClock = """
+        CREATE OR REPLACE FUNCTION pollstream.unix_ms() RETURNS bigint LANGUAGE sql AS
+            'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+        """
+
     /// Three gateways with voters in common, both paths, changes and closes, against what they were
     /// told.
     @Test(arguments: 1...4)
     func `several gateways count each voter once`(seed: UInt64) async throws {
         let test = try TestStore(.postgres)
         test.clock.changed = nil
-        let clock = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-        server.psql(
-            "CREATE OR REPLACE FUNCTION pollstream.unix_ms() RETURNS bigint LANGUAGE sql AS '\(clock)'",
-            in: test.database)
+        server.psql(Self.realClock, in: test.database)
         let polls = try (0..<4).map { number in
             try test.createPoll { $0.allowsChange = number % 2 == 0 }
         }
@@ -134,6 +191,11 @@ struct PostgresLedgerTests {
                 }
             }
             return told
+        }
+
+        /// The first batch.
+        func settle(until deadline: Int64) throws -> [BallotOutcome] {
+            try ledger.settle(batches[0], until: batches[0].map { _ in deadline }).outcomes
         }
 
         private func settle(_ batch: [Ballot]) throws -> [BallotOutcome] {

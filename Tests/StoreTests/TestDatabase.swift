@@ -26,7 +26,9 @@ final class PostgresParts: AnyStore {
         recorded = store.makeEvents()
     }
 
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement { try ledger.settle(ballots) }
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement {
+        try ledger.settle(ballots, until: deadlines)
+    }
     func create(_ draft: PollDraft, hostKeyHash: [UInt8], joinCode: String) throws(StoreError)
         -> PollRecord
     { try catalogue.create(draft, hostKeyHash: hostKeyHash, joinCode: joinCode) }

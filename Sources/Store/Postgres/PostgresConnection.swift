@@ -11,6 +11,7 @@ final class PostgresConnection {
     private let handle: OpaquePointer
     /// It is of no further use.
     private(set) var isBroken = false
+    var clock = ServerClock()
     /// Statements that the server keeps for us, by name; nil behind a pooler that mixes sessions up.
     private var preparedNames: Set<String>? = []
 

@@ -41,13 +41,17 @@ final class PostgresLedger: LedgerStore {
     /// After `.commitUnknown`, settling again finds out what became of each ballot by its id. A
     /// ballot that would replace another choice is not applied then: the voter may have changed it
     /// meanwhile, through another gateway. Its outcome is `commitUnknown`.
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+    ///
+    /// For the same reason it is not applied past its deadline, which the server looks at when it has
+    /// locked the voter's row: what hangs in a network comes too late, also where we have given up the
+    /// connection, or are gone.
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement {
         if ballots.isEmpty {
             try probe()
             return Settlement(outcomes: [], tallies: [])
         }
         var batch = SettlingBatch(
-            ballots, showsEveryTally: isUncertain, uncertainIDs: uncertainIDs)
+            ballots, until: deadlines, showsEveryTally: isUncertain, uncertainIDs: uncertainIDs)
         do throws(PostgresFailure) {
             try settle(&batch)
         } catch {
@@ -201,22 +205,30 @@ final class PostgresLedger: LedgerStore {
                 """
                 SET LOCAL lock_timeout = \(settings.lockLimit);
                 COPY pollstream.ballots (\(CopyEncoder.columns)) FROM STDIN (FORMAT binary);
-                SELECT * FROM pollstream.settle(\(groups.settleArguments))
+                SELECT *, (SELECT pollstream.unix_ms())
+                    FROM pollstream.settle(\(groups.settleArguments))
                 """, encoder.bytes, until: postgresDeadline(in: settings.commitLimit),
                 isSending: &isSending)
         }
+        noteClock(rows, of: connection)
         try batch.take(groups, rows, exceptions: [:])
     }
 
     private func merge(
         _ connection: PostgresConnection, _ groups: VoterGroups, _ batch: inout SettlingBatch
     ) throws(PostgresFailure) {
-        let parameters = batch.mergeParameters(groups)
+        if batch.hasLimits(groups), !connection.clock.isKnown(at: Clock.monotonicNanoseconds()) {
+            let rows = try connection.execute(
+                "SELECT pollstream.unix_ms()", until: postgresDeadline(in: settings.requestLimit))
+            noteClock(rows, of: connection)
+        }
+        let parameters = batch.mergeParameters(groups, by: connection.clock)
         let rows = try batch.uncertain { (isSending) throws(PostgresFailure) in
             isSending = true
             return try connection.execute(
                 Self.merge, parameters, until: postgresDeadline(in: settings.commitLimit))
         }
+        noteClock(rows, of: connection)
         let exceptions = try SettlingBatch.exceptions(in: rows)
         if mergesLeft > 0, exceptions.keys.contains(where: { !recentKeys.contains($0) }) {
             mergesLeft = Self.mergesAfterRepeat
@@ -224,9 +236,18 @@ final class PostgresLedger: LedgerStore {
         try batch.take(groups, rows, exceptions: exceptions)
     }
 
+    /// The server's time is the last column of every answer, read once: a deadline costs no question.
+    private func noteClock(_ rows: PostgresRows, of connection: PostgresConnection) {
+        guard rows.count > 0, let time = try? rows.integer(0, rows.columnCount - 1) else { return }
+        connection.clock.note(time, at: Clock.monotonicNanoseconds())
+    }
+
     private static let merge = PostgresStatement(
-        name: "pollstream_1_merge",
-        sql: "SELECT * FROM pollstream.merge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        name: "pollstream_2_merge",
+        sql: """
+            SELECT *, (SELECT pollstream.unix_ms())
+            FROM pollstream.merge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            """)
 
     // MARK: Refusals
 

@@ -11,6 +11,8 @@ struct SettlingBatch {
     }
 
     let ballots: [Ballot]
+    /// Of each, monotonic nanoseconds: then it must not replace another ballot any more.
+    private let deadlines: [Int64]
     var outcomes: [BallotOutcome]
     private(set) var tallies: [PollID: Tally] = [:]
     /// The last message may have committed, and no answer came.
@@ -25,8 +27,12 @@ struct SettlingBatch {
     private let showsEveryTally: Bool
     private let uncertainIDs: Set<Int64>
 
-    init(_ ballots: [Ballot], showsEveryTally: Bool = false, uncertainIDs: Set<Int64> = []) {
+    init(
+        _ ballots: [Ballot], until deadlines: [Int64], showsEveryTally: Bool = false,
+        uncertainIDs: Set<Int64> = []
+    ) {
         self.ballots = ballots
+        self.deadlines = deadlines
         self.showsEveryTally = showsEveryTally
         self.uncertainIDs = uncertainIDs
         // Each is replaced.
@@ -73,14 +79,32 @@ struct SettlingBatch {
         !uncertainIDs.isEmpty && uncertainIDs.contains(ballot.id)
     }
 
+    /// Whether the server has to know until when one of them may replace another ballot.
+    func hasLimits(_ groups: VoterGroups) -> Bool {
+        groups.groups.contains {
+            let ballot = ballots[$0.sent]
+            return ballot.allowsChange && deadlines[$0.sent] < .max && !isUncertain(ballot)
+        }
+    }
+
+    /// What `pollstream.merge` is to make of another ballot of the voter: NULL and -1 leave it, 0
+    /// replaces it, and so does anything less for as long as the server's clock is below its amount.
+    private func previous(of index: Int, by clock: ServerClock) -> Int64? {
+        let ballot = ballots[index]
+        if !ballot.allowsChange { return nil }
+        if isUncertain(ballot) { return -1 }
+        if deadlines[index] == .max { return 0 }
+        return -max(2, clock.milliseconds(at: deadlines[index]) ?? 0)
+    }
+
     /// For `pollstream.merge`.
-    func mergeParameters(_ groups: VoterGroups) -> PostgresParameters {
+    func mergeParameters(_ groups: VoterGroups, by clock: ServerClock) -> PostgresParameters {
         let sent = groups.groups.map { ballots[$0.sent] }
         var parameters = PostgresParameters()
         parameters.append(sent.map(\.key))
         parameters.append(sent.map(\.id))
         parameters.append(sent.map { Int64(bitPattern: $0.choices.mask) })
-        parameters.append(sent.map { $0.allowsChange ? isUncertain($0) ? -1 : 0 : nil })
+        parameters.append(groups.groups.map { previous(of: $0.sent, by: clock) })
         parameters.append(sent.map(\.voter))
         parameters.append(sent.map(\.castAt))
         parameters.append(groups.polls.map(\.id.rawValue))
@@ -160,9 +184,13 @@ struct SettlingBatch {
                     for index in rest[...ours] { outcomes[index] = .counted(revision: revision) }
                     rest = rest[(ours + 1)...]
                 }
-                let isLeftOpen = rest.contains { isUncertain(ballots[$0]) }
-                if isLeftOpen, ballots[group.sent].choices != stored.choices {
-                    for index in rest { outcomes[index] = .commitUnknown }
+                // It was to replace what is stored, and has not: its voter may have gone on.
+                let sent = ballots[group.sent]
+                if sent.allowsChange, sent.choices != stored.choices {
+                    for index in rest {
+                        outcomes[index] =
+                            isUncertain(ballots[index]) ? .commitUnknown : .storageUnavailable
+                    }
                     return
                 }
             } else {

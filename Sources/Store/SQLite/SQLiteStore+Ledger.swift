@@ -7,8 +7,8 @@ extension SQLiteStore: LedgerStore {
     /// After `.commitUnknown` settling again finds out what became of each ballot: its id stands in
     /// the row, or it does not. Nothing can have come between that belongs to the same voter, since
     /// one gateway holds the file and its ledger repeats a batch before it takes the next, so a
-    /// ballot whose row holds an older one is safely applied.
-    package func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+    /// ballot whose row holds an older one is safely applied. Nor has it to be by a deadline.
+    package func settle(_ ballots: [Ballot], until _: [Int64]) throws(StoreError) -> Settlement {
         if ballots.isEmpty { return Settlement(outcomes: [], tallies: []) }
         let batch = SortedBatch(ballots)
         return try write { (connection) throws(SQLiteFailure) in

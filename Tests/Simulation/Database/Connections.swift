@@ -1,3 +1,4 @@
+import Ledger
 import Polls
 import Store
 
@@ -38,8 +39,9 @@ final class LedgerConnection {
         self.witness = witness
     }
 
-    func settle(_ ballots: [Ballot]) -> Result<Settlement, StoreError> {
-        let ballots = world.mutation == .mistakesVoters ? ballots.map(mistaken) : ballots
+    func settle(_ waiting: WaitingBallots) -> Result<Settlement, StoreError> {
+        var ballots = waiting.ballots
+        if world.mutation == .mistakesVoters { ballots = ballots.map(mistaken) }
         do throws(StoreError) {
             let fate = faults.fate(in: world)
             if fate == .refused { throw .unavailable(reason: "refused") }
@@ -50,7 +52,7 @@ final class LedgerConnection {
                 database.forgetEnd(of: ballots)
                 throw .commitUnknown(reason: "lost")
             }
-            let settlement = try database.settle(ballots)
+            let settlement = try database.settle(ballots, until: waiting.deadlines)
             witness.look(at: ballots.map(\.pollID))
             if fate == .answerLost {
                 database.forgetEnd(of: ballots)

@@ -16,7 +16,8 @@ protocol Database: AnyObject {
 }
 
 protocol LedgerDatabase: AnyObject {
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement
+    /// - Parameter deadlines: as `LedgerStore.settle` has them, which the database knows to keep.
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement
     /// The end of the last attempt did not become known.
     func forgetEnd(of ballots: [Ballot])
 }
@@ -49,12 +50,13 @@ private final class MemoryLedger: LedgerDatabase {
 
     init(_ tables: Tables) { self.tables = tables }
 
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement {
         defer {
             isUncertain = false
             uncertain.removeAll()
         }
-        return tables.settle(ballots, uncertain: uncertain, showsAll: isUncertain)
+        return tables.settle(
+            ballots, until: deadlines, uncertain: uncertain, showsAll: isUncertain)
     }
 
     func forgetEnd(of ballots: [Ballot]) {

@@ -51,8 +51,8 @@ private final class SQLiteLedger: LedgerDatabase {
 
     init(_ store: SQLiteStore) { self.store = store }
 
-    func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
-        try store.settle(ballots)
+    func settle(_ ballots: [Ballot], until deadlines: [Int64]) throws(StoreError) -> Settlement {
+        try store.settle(ballots, until: deadlines)
     }
 
     func forgetEnd(of ballots: [Ballot]) {}

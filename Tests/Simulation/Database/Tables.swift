@@ -32,9 +32,15 @@ final class Tables: @unchecked Sendable {
 
     // MARK: Ballots
 
-    /// - Parameter uncertain: ids of ballots that an earlier attempt may have stored.
-    /// - Parameter showsAll: also tallies that this attempt leaves as they are.
-    func settle(_ ballots: [Ballot], uncertain: Set<Int64>, showsAll: Bool) -> Settlement {
+    /// - Parameters:
+    ///   - deadlines: of each ballot, by the clock of all; how far the database's own is away from it
+    ///     the gateways know.
+    ///   - uncertain: ids of ballots that an earlier attempt may have stored.
+    ///   - showsAll: also tallies that this attempt leaves as they are.
+    func settle(
+        _ ballots: [Ballot], until deadlines: [Int64], uncertain: Set<Int64>, showsAll: Bool
+    ) -> Settlement {
+        let late = Set(zip(ballots, deadlines).filter { $1 <= world.now }.map(\.0.id))
         var outcomes = [BallotOutcome](repeating: .storageUnavailable, count: ballots.count)
         var tallies: [Tally] = []
         for id in Set(ballots.map(\.pollID)).sorted() {
@@ -48,7 +54,7 @@ final class Tables: @unchecked Sendable {
                 let rest = indices.drop { $0 < index }.map { ballots[$0] }
                     .filter { $0.key == ballots[index].key }
                 let before = table.record.poll.tally
-                outcomes[index] = settle(rest, in: &table, uncertain)
+                outcomes[index] = settle(rest, in: &table, uncertain, late)
                 if table.record.poll.tally != before {
                     oldest = min(oldest ?? .max, ballots[index].castAt)
                 }
@@ -68,7 +74,7 @@ final class Tables: @unchecked Sendable {
 
     /// - Parameter ballots: the one to settle, and what its voter has behind it in the batch.
     private func settle(
-        _ ballots: [Ballot], in table: inout Table, _ uncertain: Set<Int64>
+        _ ballots: [Ballot], in table: inout Table, _ uncertain: Set<Int64>, _ late: Set<Int64>
     ) -> BallotOutcome {
         let ballot = ballots[0]
         let row = table.ballots[ballot.key]
@@ -87,6 +93,10 @@ final class Tables: @unchecked Sendable {
         if uncertain.contains(ballot.id) {
             world.count("ballots overtaken")
             if world.mutation != .appliesAgain { return .commitUnknown }
+        }
+        if late.contains(ballot.id) {
+            world.count("ballots too late")
+            return .storageUnavailable
         }
         row.choices.add(-1, to: &table.record.poll.tally.counts)
         ballot.choices.add(1, to: &table.record.poll.tally.counts)

@@ -60,10 +60,10 @@ final class LedgerRoom: @unchecked Sendable {
             } else if let deadline {
                 take(after: deadline - world.now)
             }
-        case .attempt(let ballots): attempt(ballots)
+        case .attempt(let waiting): attempt(waiting)
         case .probe:
             world.after(pace.commit(world)) { [self] in
-                step = settling.probed(connection.settle([]), at: world.now)
+                step = settling.probed(connection.settle(WaitingBallots()), at: world.now)
                 advance()
             }
         case .rest(let deadline):
@@ -85,13 +85,13 @@ final class LedgerRoom: @unchecked Sendable {
         }
     }
 
-    private func attempt(_ ballots: [Ballot]) {
+    private func attempt(_ waiting: WaitingBallots) {
         if world.mutation == .answersBeforeCommit {
-            let outcomes = ballots.map { _ in BallotOutcome.counted(revision: 1) }
+            let outcomes = waiting.ballots.map { _ in BallotOutcome.counted(revision: 1) }
             let settlement = Settlement(outcomes: outcomes, tallies: [])
             step = settling.attempted(.success(settlement), at: world.now, random: 0)
             world.after(pace.commit(world)) { [self] in
-                if isAlive() { _ = connection.settle(ballots) }
+                if isAlive() { _ = connection.settle(waiting) }
             }
             return advance()
         }
@@ -99,7 +99,7 @@ final class LedgerRoom: @unchecked Sendable {
             // What was sent before a gateway died may be committed all the same, where there is
             // still somebody to commit it.
             if !isAlive(), !connection.outlivesGateway || world.chance.happens(0.5) { return }
-            let result = connection.settle(ballots)
+            let result = connection.settle(waiting)
             world.after(pace.answer(world)) { [self] in
                 if !isAlive() { return }
                 step = settling.attempted(
