@@ -13,6 +13,8 @@ enum Mutation: String, CaseIterable {
     case countsAfterClose = "counts-after-close"
     /// After a commit whose end is unknown, all is applied again whatever happened meanwhile.
     case appliesAgain = "applies-again"
+    /// A ballot replaces another one although its voter has been told that nobody knows.
+    case replacesLate = "replaces-late"
     /// Nothing is read again from the database.
     case neverRefreshes = "never-refreshes"
     /// Some ballots are never answered.

@@ -139,7 +139,7 @@ struct Simulation {
         return false
     }
 
-    private static let mutationSeedCount: UInt64 = 500
+    private static let mutationSeedCount: UInt64 = 1_000
 
     /// In memory where the machine has such a place: what is fsynced there costs nothing.
     private static func makeFolder() -> String {

@@ -149,7 +149,7 @@ extension Site {
             let within = Double(plan.stormNanoseconds) / 1_000_000
             let begin = world.chance.milliseconds(0...within)
             let duration = world.chance.milliseconds(10...1_200)
-            let what = world.chance.number(in: 0...5)
+            let what = world.chance.number(in: 0...7)
             world.after(begin) { [self] in strike(what, for: duration) }
         }
     }
@@ -170,6 +170,9 @@ extension Site {
             world.tell("the bus is mute")
             bus.isMute = true
             world.after(duration) { [self] in bus.isMute = false }
+        case 5, 6:
+            world.tell("a way to the database is slow")
+            world.chance.pick(gateways).slowCommits(until: world.now + duration)
         default:
             let gateway = world.chance.pick(gateways)
             world.tell("a loop stalls")

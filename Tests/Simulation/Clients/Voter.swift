@@ -14,6 +14,14 @@ final class Voter: @unchecked Sendable {
         case refused(String)
     }
 
+    private enum Temper {
+        case steady
+        /// With two devices in its hands: another choice at once, through another gateway.
+        case fickle
+        /// Waits to be told, and where nobody knows makes another choice, through another gateway.
+        case trusting
+    }
+
     struct Request {
         let poll: PollID
         let mask: UInt64
@@ -29,14 +37,15 @@ final class Voter: @unchecked Sendable {
     private let usesWebSocket: Bool
     /// Nanoseconds until it asks again.
     private let patience: Int64
-    /// One with two devices in its hands: another choice at once, through another gateway.
-    private let isFickle: Bool
+    private let temper: Temper
     let poll: Hosted
     private var wire: Wire?
     private var isReady = false
     private(set) var requests: [Request] = []
     private var attemptsLeft: Int
     private var mask: UInt64 = 0
+    /// Of the ballot of which it was told that nobody knows.
+    private var givenUpMask: UInt64 = 0
     var world: World { site.world }
 
     init(_ site: Site, _ number: Int, polls: [Hosted]) {
@@ -45,11 +54,16 @@ final class Voter: @unchecked Sendable {
         self.number = number
         token = VoterToken.ID(high: 1, low: UInt64(number))
         usesWebSocket = world.chance.happens(0.5)
-        isFickle = world.chance.happens(0.3)
-        patience = world.chance.milliseconds(
-            isFickle ? 4...30 : world.chance.pick([20...100, 500...3_000]))
+        temper = world.chance.pick([.steady, .steady, .fickle, .trusting])
+        let patience: ClosedRange<Double> =
+            switch temper {
+            case .steady: world.chance.pick([20...100, 500...3_000])
+            case .fickle: 4...30
+            case .trusting: 3_000...6_000
+            }
+        self.patience = world.chance.milliseconds(patience)
         poll = world.chance.pick(polls)
-        attemptsLeft = world.chance.number(in: 1...6)
+        attemptsLeft = world.chance.number(in: temper == .trusting ? 3...6 : 1...6)
         let within = Double(site.plan.stormNanoseconds) / 1_000_000
         world.after(world.chance.milliseconds(0...within)) { [self] in choose() }
     }
@@ -64,8 +78,9 @@ final class Voter: @unchecked Sendable {
         if attemptsLeft == 0 { return }
         let options = site.witness.lives[poll.id]?.latest.options ?? []
         if options.isEmpty { return }
-        if mask == 0 || world.chance.happens(isFickle ? 0.8 : 0.3) {
-            mask = 1 << UInt64(world.chance.number(in: 0...options.count - 1))
+        if mask == 0 || world.chance.happens(temper == .fickle ? 0.8 : 0.3) {
+            let masks = options.indices.map { UInt64(1) << UInt64($0) }
+            mask = world.chance.pick(masks.filter { $0 != givenUpMask })
         }
         connect()
     }
@@ -90,7 +105,9 @@ final class Voter: @unchecked Sendable {
     }
 
     private func chooseLater() {
-        world.after(world.chance.milliseconds(isFickle ? 1...20 : 1...400)) { [self] in choose() }
+        world.after(world.chance.milliseconds(temper == .steady ? 1...400 : 1...20)) { [self] in
+            choose()
+        }
     }
 
     private func send() {
@@ -120,7 +137,7 @@ final class Voter: @unchecked Sendable {
         world.after(patience) { [self] in
             guard requests[index].fate == .pending else { return }
             // Some hang up, others ask again and hear both answers.
-            if !usesWebSocket || isFickle || world.chance.happens(0.5) { hangUp() }
+            if !usesWebSocket || temper == .fickle || world.chance.happens(0.5) { hangUp() }
             chooseLater()
         }
     }
@@ -176,6 +193,11 @@ final class Voter: @unchecked Sendable {
             if world.chance.happens(0.4) { chooseLater() }
         } else if said.code == "commit_unknown" {
             requests[index].fate = .toldUnknown
+            if temper == .trusting {
+                givenUpMask = mask
+                mask = 0
+                hangUp()
+            }
             chooseLater()
         } else {
             requests[index].fate = .refused(said.code)

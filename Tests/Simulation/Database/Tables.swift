@@ -96,7 +96,7 @@ final class Tables: @unchecked Sendable {
         }
         if late.contains(ballot.id) {
             world.count("ballots too late")
-            return .storageUnavailable
+            if world.mutation != .replacesLate { return .storageUnavailable }
         }
         row.choices.add(-1, to: &table.record.poll.tally.counts)
         ballot.choices.add(1, to: &table.record.poll.tally.counts)

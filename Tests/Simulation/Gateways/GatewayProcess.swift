@@ -90,6 +90,10 @@ final class GatewayProcess: @unchecked Sendable {
         loops = []
     }
 
+    func slowCommits(until time: Int64) {
+        for ledger in ledgers { ledger.isSlowUntil = time }
+    }
+
     private func tellAll(_ message: LoopMessage) {
         for loop in loops { loop.put(message) }
     }

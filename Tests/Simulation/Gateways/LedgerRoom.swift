@@ -12,6 +12,8 @@ final class LedgerRoom: @unchecked Sendable {
     private let pace: Pace
     private let isAlive: () -> Bool
     private var step: Settling.Step
+    /// What is sent until then is long on its way to the database.
+    var isSlowUntil: Int64 = 0
     /// Waits for ballots; a number for each time it began to.
     private var isTaking = false
     private var takeNumber = 0
@@ -95,7 +97,8 @@ final class LedgerRoom: @unchecked Sendable {
             }
             return advance()
         }
-        world.after(pace.commit(world)) { [self] in
+        let delay = world.now < isSlowUntil ? pace.stall(world) : pace.commit(world)
+        world.after(delay) { [self] in
             // What was sent before a gateway died may be committed all the same, where there is
             // still somebody to commit it.
             if !isAlive(), !connection.outlivesGateway || world.chance.happens(0.5) { return }
@@ -120,6 +123,7 @@ final class Pace: @unchecked Sendable {
     func thread(_ world: World) -> Int64 { delay(world, 0.01...0.5) }
     func answer(_ world: World) -> Int64 { delay(world, 0.05...1) }
     func commit(_ world: World) -> Int64 { delay(world, commitMilliseconds) }
+    func stall(_ world: World) -> Int64 { world.chance.milliseconds(stallMilliseconds) }
 
     private func delay(_ world: World, _ usual: ClosedRange<Double>) -> Int64 {
         world.chance.milliseconds(world.chance.happens(stalls) ? stallMilliseconds : usual)
