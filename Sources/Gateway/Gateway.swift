@@ -24,7 +24,6 @@ package final class Gateway {
     private var inbox: Inbox<LoopMessage>!
     /// What was taken out of it and not come to yet.
     private var arrived: [LoopMessage] = []
-    private static let wakeNanoseconds: Int64 = 5_000_000
     private var waiting = WaitingTable()
 
     // The live half.
@@ -167,7 +166,7 @@ extension Gateway: LoopHandler {
         // Taken out of the property, so that the storage is ours alone when it is used again.
         var batch: [LoopMessage] = []
         swap(&batch, &arrived)
-        let end = Clock.monotonicNanoseconds() + Self.wakeNanoseconds
+        let end = Clock.monotonicNanoseconds() + settings.wakeNanoseconds
         var count = 0
         while count < batch.count, count == 0 || Clock.monotonicNanoseconds() < end {
             receive(batch[count])

@@ -37,6 +37,8 @@ package struct GatewaySettings: Sendable {
     package var subscriptionCount = 128
     /// Unsent answers of one connection; past it the reactor closes it.
     package var outboxBytes: UInt32 = 256 << 10
+    /// How long a turn may take in what other threads have sent, at least one message of it.
+    package var wakeNanoseconds: Int64 = 5_000_000
     package var ratePolls: Rate?
     package var rateVotes: Rate?
     package var rateMessages: Rate?

@@ -42,6 +42,8 @@ struct Plan {
         gateway.unknownPollMilliseconds = 500
         gateway.knownBallotCount = chance.pick([2, 65_536])
         gateway.feed = .off
+        // The machine's time, of which a run must know nothing.
+        gateway.wakeNanoseconds = .max / 2
         loop.tickNanoseconds = chance.pick([5_000_000, 50_000_000])
         loop.sweepSliceCount = chance.pick([1, 256])
         loop.compressAboveBytes = nil
