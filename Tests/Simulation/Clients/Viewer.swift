@@ -68,6 +68,7 @@ final class Viewer: @unchecked Sendable {
             seen[id]?.since = since
         }
         let query = since.map { "?since=\($0)" } ?? ""
+        world.tell("viewer \(number): \(way) to \(id.rawValue)\(query)")
         switch way {
         case .path: wire.get("/ws/polls/\(id.rawValue)/\(query)", fields, upgrades: true)
         case .subscribe: wire.get("/ws/", fields, upgrades: true)

@@ -62,8 +62,11 @@ extension Viewer {
         guard let seen else { return world.violate("viewer \(number) was told nothing of \(id)") }
         let audience = audience(in: life)
         let isShown = site.shows(latest, to: audience)
-        if isShown, seen.counts == nil, audience == .voter, !site.shows(latest, to: .everybody) {
-            // Of a ballot that was stored through another gateway one hears where nothing is lost.
+        // It came back with what it had, and has been told nothing since.
+        let isUntold = seen.counts == nil || seen.since != nil
+        if isShown, isUntold, audience == .voter, !site.shows(latest, to: .everybody) {
+            // Of a ballot that was stored through another gateway, or before, one hears where nothing
+            // is lost and no question is refused.
             return world.count("voters left in the dark")
         }
         world.expect(

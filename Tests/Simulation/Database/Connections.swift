@@ -158,7 +158,10 @@ final class CatalogueConnection: CatalogueStore, @unchecked Sendable {
     }
 
     private func read<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
-        if faults.fate(in: world) != .works { throw .unavailable(reason: "no answer") }
+        if faults.fate(in: world) != .works {
+            world.tell("a read is refused")
+            throw .unavailable(reason: "no answer")
+        }
         return try body()
     }
 
