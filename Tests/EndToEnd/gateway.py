@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
@@ -188,6 +189,16 @@ class Gateway:
 
     def log_text(self, lines: int = 100) -> str:
         return "".join(list(self.log)[-lines:])
+
+    def wait_for_line(self, *words: str, seconds: float = ANSWER_SECONDS) -> str:
+        """The first line of the log that has all of these words."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for line in list(self.log):
+                if all(word in line for word in words):
+                    return line
+            assert time.monotonic() < deadline, self.log_text()
+            time.sleep(0.02)
 
     def terminate(self):
         """Sends SIGTERM and returns at once."""

@@ -60,7 +60,7 @@ def options(*command) -> set[str]:
 # What the pages say of docker, pg_dump, certbot, deploy/run and the bare limits.
 OPTIONS_OF_OTHERS = {
     "--build", "--profile", "--schema", "--deploy-hook", "--build-only", "--uring",
-    "--check", "--system", "--long", "--generate-completion-script",
+    "--check", "--system", "--long", "--generate-completion-script", "--help", "--version",
 }  # fmt: skip
 
 
@@ -70,7 +70,9 @@ def test_options_that_are_named_exist():
     declared = re.findall(r"@(?:Option|Flag)\b.*?\bvar (\w+)", bench, re.DOTALL)
     declared += re.findall(r'customLong\("([a-z-]+)"\)', bench)
     of_bench = {"--" + re.sub("[A-Z]", lambda c: f"-{c[0].lower()}", name) for name in declared}
-    everything = set.union(*known.values()) | of_bench | OPTIONS_OF_OTHERS | {"--help", "--version"}
+    tests = "".join(path.read_text() for path in REPOSITORY.glob("Tests/**/*.py"))
+    of_tests = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', tests))
+    everything = set.union(*known.values()) | of_bench | of_tests | OPTIONS_OF_OTHERS
     unknown = []
     for page in PAGES:
         for subcommand, names in known.items():

@@ -51,7 +51,7 @@ def test_every_viewer_ends_with_the_newest_tally(start_gateway, way):
     if way == "uring" and check("--fan-out", "uring", forbidden=False).returncode != 0:
         way = "auto"  # a machine that forbids it
     gateway = start_gateway("--fan-out", way, "--tick", "5ms")
-    assert f"fan_out={way if way != 'auto' else 'send'}" in gateway.log_text()
+    gateway.wait_for_line(f"fan_out={way if way != 'auto' else 'send'}")
     poll = gateway.create_poll(["a", "b", "c"])
     followers = [Follower(gateway, poll) for _ in range(40)]
     with Viewer(gateway, f"/ws/polls/{poll.id}/") as slow:

@@ -79,13 +79,6 @@ def gateway(start_module_gateway, files):
     )  # fmt: skip
 
 
-def wait_for_line(gateway, *words: str):
-    deadline = time.monotonic() + SETTLES_WITHIN
-    while not any(all(word in line for word in words) for line in list(gateway.log)):
-        assert time.monotonic() < deadline, gateway.log_text()
-        time.sleep(0.02)
-
-
 def refusals(gateway, reason: str) -> int:
     text = gateway.ops("GET", "/metrics").text
     return int(re.search(rf'pollstream_jwt_refused_total{{reason="{reason}"}} (\d+)', text)[1])
@@ -284,7 +277,7 @@ def test_a_set_of_keys_is_asked_by_kid_and_read_again_at_sighup(start_gateway, t
         file.write_text(text)
         gateway.log.clear()
         gateway.process.send_signal(signal.SIGHUP)
-        wait_for_line(gateway, *words)
+        gateway.wait_for_line(*words)
 
     assert status("Ed1", old) == 201
     assert status("RS1", KEYS["RS256"], "RS256") == 201
@@ -316,7 +309,7 @@ def test_the_key_of_the_voter_cookie_is_replaced_with_the_old_one_still_valid(
         file.write_text(text)
         gateway.log.clear()
         gateway.process.send_signal(signal.SIGHUP)
-        wait_for_line(gateway, "reloaded", "voter keys")
+        gateway.wait_for_line("reloaded", "voter keys")
 
     old = mint()
     assert gateway.vote(poll, 0, token=old).status_code == 201
@@ -370,7 +363,7 @@ def test_no_token_and_no_key_is_ever_in_a_log(gateway, poll):
     gateway.post(poll.path + "close/", token=poll.host_key[:-2] + "xx")
     name = "the-last-one"
     gateway.get("/nowhere", headers={"X-Request-Id": name})
-    wait_for_line(gateway, name)
+    gateway.wait_for_line(name)
     text = gateway.log_text(2000)
     assert "request refused" in text, "nothing was logged that could have held one"
     for secret in (good, bad, cookie, poll.host_key, SECRET):

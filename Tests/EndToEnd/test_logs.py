@@ -23,14 +23,6 @@ def lines(gateway, *words: str) -> list[str]:
     return [line for line in list(gateway.log) if all(word in line for word in words)]
 
 
-def wait_for_line(gateway, *words: str) -> str:
-    deadline = time.monotonic() + SETTLES_WITHIN
-    while not (found := lines(gateway, *words)):
-        assert time.monotonic() < deadline, gateway.log_text()
-        time.sleep(0.02)
-    return found[0]
-
-
 @pytest.fixture
 def stalling(start_gateway):
     """A gateway whose commits time out at once where its storage is stalled."""
@@ -44,7 +36,7 @@ def test_a_failed_request_has_the_same_name_in_its_answer_and_in_the_log(stallin
     assert answer.status_code in (503, 504)
     name = answer.headers["X-Request-Id"]
     assert re.fullmatch("[0-9a-f]{16}", name)
-    line = wait_for_line(stalling, name)
+    line = stalling.wait_for_line(name)
     code = answer.json()["error"]["code"]
     for fact in (
         " warning request failed ", f"code={code}", "method=POST", f"request={name}",
@@ -62,7 +54,7 @@ def test_the_name_that_a_proxy_gave_is_kept(stalling):
     with stalling.storage_stalled():
         failed = stalling.vote(poll, 0, "bob", headers={"X-Request-Id": name})
     assert failed.headers["X-Request-Id"] == name
-    assert f"status={failed.status_code}" in wait_for_line(stalling, f"request={name}")
+    assert f"status={failed.status_code}" in stalling.wait_for_line(f"request={name}")
 
 
 def test_what_is_answered_well_and_unnamed_stays_unnamed(gateway):
@@ -85,7 +77,7 @@ def test_a_vote_over_websocket_is_named_by_its_ref(stalling):
     with Viewer(stalling) as viewer, stalling.storage_stalled():
         answer = viewer.vote(poll, 0, voter="ada", ref="my-ref-17")
     assert answer["code"] in ("commit_unknown", "storage_unavailable", "overloaded")
-    assert f"code={answer['code']}" in wait_for_line(stalling, "my-ref-17", "request failed")
+    assert f"code={answer['code']}" in stalling.wait_for_line("my-ref-17", "request failed")
 
 
 def test_a_thousand_failures_are_a_few_lines_and_a_number(stalling):
@@ -127,7 +119,7 @@ def test_a_stall_is_two_lines_however_many_voted(stalling):
             voter.start()
         for voter in voters:
             voter.join()
-    wait_for_line(stalling, "storage for ballots recovered")
+    stalling.wait_for_line("storage for ballots recovered")
     assert len(lines(stalling, "storage for ballots lost")) == 1
 
 
@@ -136,7 +128,7 @@ def test_json_lines_are_json_with_the_same_facts(start_gateway):
     poll = gateway.create_poll()
     with gateway.storage_stalled():
         name = gateway.vote(poll, 0, "ada").headers["X-Request-Id"]
-    line = json.loads(wait_for_line(gateway, name))
+    line = json.loads(gateway.wait_for_line(name))
     assert line["level"] == "warning"
     assert line["message"] == "request failed"
     assert line["request"] == name
@@ -152,13 +144,13 @@ def test_json_lines_are_json_with_the_same_facts(start_gateway):
 def test_what_clients_do_wrong_is_told_at_debug_alone_and_a_signal_turns_that_on(gateway):
     assert gateway.get("/nowhere").status_code == 404
     gateway.process.send_signal(signal.SIGUSR1)
-    wait_for_line(gateway, "log level", "debug")
+    gateway.wait_for_line("log level", "debug")
     answer = gateway.get("/nowhere?secret=in-the-query")
-    line = wait_for_line(gateway, answer.headers["X-Request-Id"])
+    line = gateway.wait_for_line(answer.headers["X-Request-Id"])
     assert " debug request refused " in line
     assert "code=not_found" in line
     gateway.process.send_signal(signal.SIGUSR2)
-    wait_for_line(gateway, "log level", "info")
+    gateway.wait_for_line("log level", "info")
     assert "X-Request-Id" not in gateway.get("/nowhere").headers
     assert len(lines(gateway, "request refused")) == 1
 
@@ -200,7 +192,7 @@ def test_no_secret_is_in_the_log_whatever_goes_wrong(start_gateway):
     with gateway.storage_stalled():
         good = {**vote, "option_id": created["options"][0]["id"]}
         assert gateway.post("/votes/", json=good).status_code in (503, 504)
-    wait_for_line(gateway, "request failed")
+    gateway.wait_for_line("request failed")
     assert lines(gateway, "request refused")
     for secret in secrets:
         assert secret not in gateway.log_text(2000)

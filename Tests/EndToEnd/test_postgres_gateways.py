@@ -233,8 +233,7 @@ def test_a_wrong_password_is_told_without_the_password(strict, database, start_g
     gateway = start_gateway(store=database)
     assert gateway.ops("GET", "/readyz").status_code == 503
     refused(gateway.get("/polls/"), 503, "storage_unavailable")
-    time.sleep(1.5)
-    assert "password authentication failed" in gateway.log_text()
+    gateway.wait_for_line("password authentication failed")
     assert SECRET not in gateway.log_text(2000)
     done = run_to_end("check", "--database", database.uri)
     assert done.returncode == 1
