@@ -13,9 +13,11 @@ package protocol LedgerStore: AnyObject {
     /// closed, past its end by the database's clock, or at another edition refuses its ballots;
     /// the others commit. Settling the same ballots again is harmless, also after
     /// `StoreError.commitUnknown`. No ballots at all: tells whether a transaction can be had.
-    /// - Parameter deadlines: of each ballot, monotonic nanoseconds. From then on its voter may have
-    ///   been told that nobody knows, and have voted anew through another gateway: it replaces no
-    ///   other ballot any more, however long it was on its way, and is `storageUnavailable`.
+    /// - Parameters:
+    ///   - ballots: in the order in which they came.
+    ///   - deadlines: of each ballot, monotonic nanoseconds. From then on its voter may have been
+    ///     told that nobody knows, and have voted anew through another gateway: it replaces no other
+    ///     ballot any more, however long it was on its way, and is `storageUnavailable`.
     /// - Returns: an outcome for each ballot, in their order, and the tallies that changed, as the
     ///   transaction left them.
     /// - Throws: `.unavailable` when nothing was stored, `.commitUnknown` when that is not certain.
