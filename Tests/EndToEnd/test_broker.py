@@ -261,6 +261,7 @@ def test_a_broker_that_is_killed_under_votes_loses_none_and_delays_nobody(
     service.take_quiet()
     expected = {ballot.voter: {ballot.option_id} for ballot in receipts.outcomes}
     check_order(service, poll, {"first": {poll.options[0]}} | expected)
+    gateway.wait_for_line("publishing events recovered")
     log = gateway.log_text()
     assert log.count("publishing events lost") == 1 == log.count("publishing events recovered")
 
@@ -286,6 +287,7 @@ def test_a_broker_away_at_the_start_is_waited_for(door, service, start_gateway):
     gateway.cast(poll, 1, "Ada")
     wait_for(lambda: metric(gateway, "backlog") == 2 and metric(gateway, "failures_total") > 1)
     assert metric(gateway, "connected") == metric(gateway, "published_total") == 0
+    gateway.wait_for_line("publishing events lost")
     assert gateway.log_text().count("publishing events lost") == 1
     door.open()
     service.take(lambda: len(service.received) == 2)
@@ -401,7 +403,7 @@ def test_who_has_no_broker_commits_for_those_who_have(server, broker, service, s
     database = server.create_database()
     teller = start_gateway("--events", broker.url, store=database)
     silent = start_gateway("--services", "polls,votes", store=database)
-    assert "events are kept" in silent.log_text()
+    silent.wait_for_line("events are kept")
     poll = silent.create_poll(["a", "b"])
     silent.cast(poll, 0, "Ada")
     service.take(lambda: len(service.received) == 2)
@@ -436,7 +438,7 @@ def test_a_database_that_is_restarted_tells_everything_all_the_same(
 def test_a_wrong_password_is_said_once_and_not_repeated(broker, start_gateway):
     url = broker.url_of(broker.port, "wr%2Fong")
     gateway = start_gateway("--events", url)
-    wait_for(lambda: "publishing events lost" in gateway.log_text())
+    gateway.wait_for_line("publishing events lost")
     wait_for(lambda: metric(gateway, "failures_total") > 1)
     log = gateway.log_text()
     assert "ACCESS_REFUSED" in log and log.count("publishing events lost") == 1
@@ -454,7 +456,7 @@ def test_tls_trusts_only_whom_it_is_told_to(broker, service, start_gateway):
                 f"{broker.authority}"):  # fmt: skip
         doubting = start_gateway("--events", url)
         doubting.create_poll()
-        wait_for(lambda one=doubting: "publishing events lost" in one.log_text())
+        doubting.wait_for_line("publishing events lost")
         assert metric(doubting, "published_total") == 0
         assert "verif" in doubting.log_text() and PASSWORD not in doubting.log_text()
 
@@ -497,7 +499,7 @@ def test_migrate_ends_what_a_gateway_has_begun(broker, service, start_gateway, t
     gateway.stop()
     silent = start_gateway(store=gateway.store, folder=tmp_path)
     silent.create_poll()
-    assert "events are kept" in silent.log_text()
+    silent.wait_for_line("events are kept")
     silent.stop()
     done = run_to_end("migrate", "--database", gateway.store.uri, "--events", "off")
     assert done.returncode == 0, done.stderr
