@@ -20,6 +20,38 @@ extension ReactorTests {
             #expect(client.readAnswer().body == "/now")
         }
 
+        /// What was known of requests behind the oldest is freed where a stream begins.
+        @Test func `answers wait for their turn again after a stream`() throws {
+            let server = try TestServer()
+            defer { server.stop() }
+            let client = TestClient(port: server.port)
+            let pair = TestClient.get("/later") + TestClient.get("/later")
+            client.send(pair)
+            #expect(server.eventually { $0.pending.count == 2 })
+            server.run { server in
+                #expect(server.answer(server.pending[0], "first") == .sent)
+                let second = server.pending[1]
+                server.withLoop {
+                    #expect(
+                        $0.stream(
+                            to: second.connection, sequence: second.sequence,
+                            head: Response(status: 200, body: []), framing: .chunked, ping: ":"))
+                    $0.endStream(second.connection)
+                }
+            }
+            #expect(client.readAnswer().body == "first")
+            #expect(client.readHead().contains("Transfer-Encoding: chunked\r\n"))
+            #expect(client.readText(5) == "0\r\n\r\n")
+            client.send(pair)
+            #expect(server.eventually { $0.pending.count == 4 })
+            server.run { server in
+                #expect(server.answer(server.pending[3], "fourth") == .sent)
+                #expect(server.answer(server.pending[2], "third") == .sent)
+            }
+            #expect(client.readAnswer().body == "third")
+            #expect(client.readAnswer().body == "fourth")
+        }
+
         @Test func `a raw stream ends with the connection`() throws {
             let server = try TestServer()
             defer { server.stop() }
