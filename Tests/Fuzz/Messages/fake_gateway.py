@@ -52,7 +52,7 @@ class Fake:
                 case "closed":
                     self._refuse("connections_refused_total", 429)
                     return False
-                case "shallow":
+                case "shallow" if b"sec-websocket-key" not in head.lower():
                     self._refuse("http_malformed_requests_total", 400)
                     return True
         counters["http_requests_total"] += 1
