@@ -135,7 +135,8 @@ let package = Package(
         tests(of: "PollStream", ["Gateway", "Reactor", "Telemetry", "Threads"]),
         tests(of: "PollStreamClient", ["PollStream"]),
         tests(
-            of: "Gateway", ["Polls", "Description", "Identity", "JSON", "Page", "Reactor"]),
+            of: "Gateway",
+            ["Polls", "Description", "Identity", "JSON", "Page", "Reactor", "Threads"]),
         .target(
             name: "CFaults", dependencies: ["CSQLite"], path: "Tests/CFaults", cSettings: cSettings,
             linkerSettings: [.linkedLibrary("sqlite3")]),

@@ -1,5 +1,7 @@
 import JSON
+import Synchronization
 import Testing
+import Threads
 
 @testable import Gateway
 
@@ -176,5 +178,23 @@ struct FeedPacerTests {
         #expect(!pacer.take(at: 6))
         pacer.giveBack()
         #expect(pacer.take(at: 7))
+    }
+
+    @Test func `loops that ask at once share the rate`() {
+        let pacer = FeedPacer(rate: 100)
+        let taken = Count()
+        let loops = (0..<4).map { loop in
+            Thread(name: "loop \(loop)") {
+                for _ in 0..<1_000 where pacer.take(at: 1) { taken.add() }
+            }
+        }
+        for loop in loops { loop.join() }
+        #expect(taken.value == 100)
+    }
+
+    private final class Count: Sendable {
+        private let count = Atomic(0)
+        var value: Int { count.load(ordering: .relaxed) }
+        func add() { count.add(1, ordering: .relaxed) }
     }
 }
