@@ -338,6 +338,25 @@ def test_a_password_a_user_a_database_and_a_socket(start_with, start_gateway, se
         redis.remove()
 
 
+def test_a_user_of_redis_needs_no_more_rights_than_the_documents_name(start_with):
+    rights = "&pollstream:* +ping +publish +subscribe +unsubscribe +select"
+    redis = Redis(user=f"ada on >word resetchannels -@all {rights}")
+    try:
+        here, there = (start_with(f"redis://ada:word@127.0.0.1:{redis.port}/2") for _ in range(2))
+        wait_until_joined(here, there)
+        poll = here.create_poll()
+        with Viewer(there, f"/ws/polls/{poll.id}/") as viewer:
+            viewer.until("snapshot")
+            wait_for(lambda: any(name.endswith(f":poll:{poll.id}") for name in redis.channels()))
+            here.cast(poll, 0, "ada")
+            viewer.until("tally", total=1)
+        wait_for(lambda: not any(name.endswith(f":poll:{poll.id}") for name in redis.channels()))
+        time.sleep(1)
+        assert is_joined(there) and not any("Redis lost" in line for line in there.log)
+    finally:
+        redis.remove()
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
