@@ -158,8 +158,8 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory, start_module_gateway):
-    """Two gateways, the first over TLS, that have told each other of votes, and a Prometheus that
-    has seen it."""
+    """Two gateways, the first over TLS, that have told each other of votes, the second with a
+    broker that is away, and a Prometheus that has seen it."""
     database, redis = Server(fsync="off"), Redis()
     store = database.create_database()
     authority = Authority(tmp_path_factory.mktemp("tls"))
@@ -168,7 +168,9 @@ def watched(tmp_path_factory, start_module_gateway):
         start_module_gateway(
             "--redis", redis.url, *certificate, store=store, authority=authority
         ),
-        start_module_gateway("--redis", redis.url, store=store),
+        start_module_gateway(
+            "--redis", redis.url, "--events", f"amqp://127.0.0.1:{free_port()}/", store=store
+        ),
     ]  # fmt: skip
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), gateways)
     try:
