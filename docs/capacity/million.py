@@ -5,9 +5,11 @@
     docs/capacity/million.py --check     compares them with the page, and checks the arithmetic
 
 What was measured stands in MEASURED, with where it comes from; everything else is arithmetic, but
-for the return of the viewers of lost gateways, which is simulated viewer by viewer.
+for two simulations: a vote's way to the screens of all gateways, and the return of the viewers of
+lost gateways.
 """
 
+import bisect
 import dataclasses
 import pathlib
 import random
@@ -115,6 +117,58 @@ def rows_of_redis(plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
+def to_the_screens(plan: Plan, seconds: float = 2.0) -> list[float]:
+    """From votes to the screens that show them, sorted: each commit, each message of Redis and each
+    sweep of each loop in its order of time; of the votes one of each commit, of a loop's viewers
+    the first, the middle and the last.
+
+    Gateways take turns at the row of the poll. Redis is one queue. A loop begins a sweep when it
+    has something new, a tick has passed and its last sweep has ended; a sweep shows what was newest
+    when it began."""
+    chance = random.Random(7)
+    turn = plan.gateways * MEASURED.commit  # until a gateway may commit again
+    votes, committed = [], []
+    for number in range(int(seconds / MEASURED.commit)):
+        ends = (number + 1) * MEASURED.commit
+        # A ballot that came since the last turn of its gateway began.
+        votes.append(ends - MEASURED.commit - chance.random() * turn)
+        committed.append(ends)
+    heard = [[] for _ in range(plan.gateways)]
+    free = 0.0
+    for ends in committed:
+        # It writes ten together where it is behind.
+        cost = MEASURED.redis_alone if ends >= free else MEASURED.redis_together
+        free = max(free, ends)
+        for gateway in heard:
+            free += cost
+            gateway.append(free)
+    sweep = plan.viewers / plan.gateways / plan.loops * MEASURED.delivery
+    pause = max(plan.tick, sweep)
+    taken = []
+    for gateway in heard:
+        for _ in range(plan.loops):
+            begins, next_shown = chance.random() * pause, 0
+            while next_shown < len(gateway):
+                begins = max(begins, gateway[next_shown])
+                known = bisect.bisect_right(gateway, begins)
+                for vote in votes[next_shown:known]:
+                    taken += (begins + share * sweep - vote for share in (0.0, 0.5, 1.0))
+                next_shown = known
+                begins += pause
+    return sorted(taken)
+
+
+def rows_of_a_vote(plan: Plan) -> list[tuple[str, str]]:
+    taken = to_the_screens(plan)
+    at = [taken[int(share * len(taken))] * 1e3 for share in (0.5, 0.9, 0.99)]
+    turn = plan.gateways * MEASURED.commit * 1e3
+    return [
+        ("a gateway's turn at the row of the poll, every", f"{turn:.0f} ms"),
+        ("from a vote to a screen: p50, p90, p99", "{:.0f}, {:.0f}, {:.0f} ms".format(*at)),
+        ("the same, most", f"{taken[-1] * 1e3:.0f} ms"),
+    ]
+
+
 @dataclasses.dataclass
 class Return:
     """How viewers come back whose gateways are gone."""
@@ -183,6 +237,7 @@ def tables(plan: Plan) -> list[str]:
     return [
         table(("each gateway", ""), rows_of_a_gateway(plan)),
         table(("between them", ""), rows_of_redis(plan)),
+        table(("a vote", ""), rows_of_a_vote(plan)),
         table(
             (
                 "5 of 100 gateways",
@@ -207,6 +262,17 @@ def check():
     # One vote a second is one tally, however fast the database.
     assert dict(rows_of_redis(dataclasses.replace(PLAN, votes=1)))[
         "tallies out of it a second, at most"] == "100"  # fmt: skip
+    # One gateway, one viewer, one loop: half a tick and a commit at the median, a tick at most.
+    alone = dataclasses.replace(PLAN, viewers=1, gateways=1, loops=1)
+    taken = to_the_screens(alone, seconds=2)
+    assert MEASURED.commit <= taken[0] and taken[-1] <= PLAN.tick + 0.002, (taken[0], taken[-1])
+    assert abs(taken[len(taken) // 2] - PLAN.tick / 2) < 0.003
+    # Twice the viewers of a gateway whose sweep takes longer than a tick: twice the wait.
+    slow, slower = (
+        to_the_screens(dataclasses.replace(alone, viewers=count), seconds=4)
+        for count in (40_000, 80_000)
+    )
+    assert abs(slower[len(slower) // 2] / slow[len(slow) // 2] - 2) < 0.1
     # Full jitter: half of 0.5 s at the median, and nobody later than 0.5 s if the first try holds.
     back = come_back(PLAN, (0, 0), 2.0, True)
     assert len(back.away) == 50_000 and back.away[-1] <= 0.5
