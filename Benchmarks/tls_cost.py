@@ -1,19 +1,21 @@
 """What TLS costs a gateway: CPU of a delivery in clear and over TLS, pairs in one run, and of a
-handshake, full and resumed.
+handshake, full and resumed, next to nginx where it is installed (same certificate, same OpenSSL).
 
 python3 tls_cost.py POLLSTREAM [--viewers N] [--rounds N] [--pairs N] [--handshakes N]
 
-The client is one thread of Python, far slower than the gateway. So nothing here is a rate: CPU is
-user plus system time of the gateway's process, over what it delivered or how many it shook hands
+The client is one thread of Python, far slower than the servers. So nothing here is a rate: CPU is
+time that the threads of the server's process ran, over what it delivered or how many it shook hands
 with. Ends with 1 if a delivery does not arrive."""
 
 import argparse
 import base64
 import os
 import selectors
+import shutil
 import socket
 import ssl
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,13 +23,47 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "EndToEnd"))
 
-TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 ARRIVE_SECONDS = 60
 
 
-def cpu_seconds(gateway) -> float:
-    fields = Path(f"/proc/{gateway.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_SECONDS
+def cpu_seconds(server) -> float:
+    """Time on a processor of all threads that the server has now, to the nanosecond."""
+    threads = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+class Nginx:
+    """One process of nginx that answers with a few bytes, over TLS if given `files`."""
+
+    def __init__(self, folder: Path, files=None):
+        from ports import free_port
+
+        self.address = ("127.0.0.1", free_port())
+        host, port = self.address
+        settings = folder / "nginx.conf"
+        secure = "" if files is None else (
+            f"ssl_certificate {files.certificate}; ssl_certificate_key {files.key};"
+            " ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;"
+        )  # fmt: skip
+        settings.write_text(
+            "daemon off; master_process off; events {}\n"
+            f"pid {folder}/pid; error_log {folder}/error.log warn;\n"
+            f"http {{ access_log off; client_body_temp_path {folder}/bodies;\n"
+            f"server {{ listen {host}:{port}{' ssl' if files else ''}; {secure}\n"
+            'location / { return 200 "some words"; } } }\n'
+        )
+        self.process = subprocess.Popen(
+            ["nginx", "-p", folder, "-c", settings, "-e", folder / "error.log"]
+        )
+        deadline = time.monotonic() + ARRIVE_SECONDS
+        while socket.socket().connect_ex(self.address) != 0:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("PROBLEM: nginx does not listen")
+            time.sleep(0.05)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
 class Viewer:
@@ -181,16 +217,47 @@ def main():
         print(f"TLS over clear: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}), "
               f"{options.viewers} viewers, {options.rounds} rounds; all arrived")  # fmt: skip
 
-        def visits(resumed):
-            return lambda gateway, context: handshake_seconds(
-                gateway, context, options.handshakes, resumed
-            )
+        measure_handshakes(measured, context, files, options)
 
-        plain = measured(visits(False), False)
-        for words, resumed in (("full", False), ("resumed", True)):
-            taken = measured(visits(resumed), True)
-            print(f"a connection with a {words} handshake and a request: {taken * 1e6:.0f} µs, "
-                  f"in clear {plain * 1e6:.0f}")  # fmt: skip
+
+def measure_handshakes(measured, context, files, options):
+    """A connection with one request, in clear, with a full handshake, and with a resumed one."""
+
+    def visits(resumed):
+        return lambda server, context: handshake_seconds(
+            server, context, options.handshakes, resumed
+        )
+
+    def with_nginx(measure, secure):
+        with tempfile.TemporaryDirectory() as folder:
+            nginx = Nginx(Path(folder), files if secure else None)
+            try:
+                return measure(nginx, context if secure else None)
+            finally:
+                nginx.stop()
+
+    servers = {"gateway": measured}
+    if shutil.which("nginx"):
+        servers["nginx"] = with_nginx
+    else:
+        print("nginx is not installed: nothing to compare handshakes with")
+    kinds = {
+        "in clear": (False, False),
+        "with a full handshake": (False, True),
+        "with a resumed one": (True, True),
+    }
+    taken = {(server, kind): [] for server in servers for kind in kinds}
+    for _ in range(options.pairs):
+        for kind, (resumed, secure) in kinds.items():
+            for name, measured_with in servers.items():
+                taken[name, kind].append(measured_with(visits(resumed), secure))
+    for name in servers:
+        words = (
+            f"{statistics.median(taken[name, kind]) * 1e6:.0f} µs {kind}"
+            f" ({min(taken[name, kind]) * 1e6:.0f} to {max(taken[name, kind]) * 1e6:.0f})"
+            for kind in kinds
+        )
+        print(f"{name}, a connection with a request: {', '.join(words)}")
 
 
 if __name__ == "__main__":
