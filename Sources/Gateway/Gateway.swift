@@ -51,6 +51,7 @@ package final class Gateway {
     // What other gateways did.
     var isRefreshing = false
     var refreshDueNanoseconds: UInt64 = 0
+    var ballotCursor = 0
 
     package init(loopIndex: Int, settings: GatewaySettings, doors: Doors, shared: Shared) {
         self.loopIndex = UInt32(loopIndex)

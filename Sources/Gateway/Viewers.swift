@@ -113,6 +113,8 @@ extension Gateway {
         if board.watchers.awaitingBallot.count > 2 * subscriberCount + 64 {
             board.watchers.sweepAwaiting()
         }
+        board.watchers.awaitingBallot.forgiveRefusals()
+        askForBallots(in: board)
         board.watchers.removeEmptyTopics()
         boards.settle(board)
     }

@@ -14,7 +14,9 @@ extension Gateway {
         guard poll.results == .afterVote, let identity = caller.identity else {
             return then(.hidden)
         }
-        hasBallot(ballotKey(identity, poll.id)) { then($0 ? .everything : .hidden) }
+        let key = ballotKey(identity, poll.id)
+        if knownBallots.contains(key) { return then(.everything) }
+        lookFor(key) { then($0 ?? false ? .everything : .hidden) }
     }
 
     func isHost(_ hostKeyHash: [UInt8]?, of board: Board) -> Bool {
@@ -58,11 +60,29 @@ extension Gateway {
     /// Moves a subscriber to the voters once its identity has a ballot; asks whether it has one
     /// already. It is subscribed before the question, so no ballot falls between them.
     func awaitBallot(_ connection: ConnectionID, _ identity: VoterIdentity, in board: Board) {
-        let voter = secrets.hasher.voterKey(for: identity)
-        let key = BallotKey(poll: board.id, voter: voter)
-        board.watchers.awaitingBallot.insert(connection, voter)
-        hasBallot(key) { [unowned self, id = board.id] exists in
-            if exists { showBallots(of: voter, in: id) }
+        board.watchers.awaitingBallot.insert(
+            connection, secrets.hasher.voterKey(for: identity))
+        askForBallots(in: board)
+    }
+
+    /// Asks the catalogue for the ballots that are due, as many as may be under way at once.
+    func askForBallots(in board: Board) {
+        guard board.poll.results == .afterVote, board.poll.state != .closed else { return }
+        let id = board.id
+        while let voter = board.watchers.awaitingBallot.takeQuestion() {
+            let key = BallotKey(poll: id, voter: voter)
+            if knownBallots.contains(key) {
+                board.watchers.awaitingBallot.settle(voter, exists: true)
+                showBallots(of: voter, in: id)
+                continue
+            }
+            lookFor(key) { [unowned self] exists in
+                guard let board = boards.board(id) else { return }
+                board.watchers.awaitingBallot.settle(voter, exists: exists)
+                if exists ?? false { showBallots(of: voter, in: id) }
+                // A refusal is asked again when the board is visited.
+                if exists != nil { askForBallots(in: board) }
+            }
         }
     }
 
@@ -110,12 +130,12 @@ extension Gateway {
         }
     }
 
-    private func hasBallot(_ key: BallotKey, then: @escaping (Bool) -> Void) {
-        if knownBallots.contains(key) { return then(true) }
+    /// Asks the catalogue. `then` gets nil where it cannot tell.
+    private func lookFor(_ key: BallotKey, then: @escaping (Bool?) -> Void) {
         ask(.hasBallot(key)) { [unowned self] answer in
-            guard case .ballot(exists: true) = answer else { return then(false) }
-            knownBallots.insert(key)
-            then(true)
+            guard case .ballot(let exists) = answer else { return then(nil) }
+            if exists { knownBallots.insert(key) }
+            then(exists)
         }
     }
 }

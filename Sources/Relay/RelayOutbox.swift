@@ -17,7 +17,7 @@ package final class RelayOutbox: @unchecked Sendable {
 
     /// Votes told of, of one poll; past it the oldest are forgotten.
     private static let countedLimit = 64
-    /// Voters of one poll; whoever does not fit sees the counts when asking again.
+    /// Voters of one poll; the ballot of whoever does not fit is found by those who watch, later.
     private static let votersLimit = 4_096
 
     // Guarded by `monitor`.

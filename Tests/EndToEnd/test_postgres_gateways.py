@@ -1,5 +1,7 @@
 """Several gateways on one PostgreSQL database, and what lies between a gateway and its database."""
 
+import contextlib
+import json
 import random
 import socket
 import subprocess
@@ -11,9 +13,10 @@ import pytest
 
 from answers import refused, rows
 from gateway import run_to_end
-from live import Viewer
+from live import Viewer, check_hides_counts
 from ports import free_port
 from postgres import Server, open_to_all, unprivileged
+from test_identity import new_identity
 from test_postgres_faults import vote_at_once, wait_until_ready
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 
@@ -145,6 +148,24 @@ def test_viewers_of_one_gateway_see_what_happens_through_another(database, start
 
 
 # The schema
+
+
+def test_who_votes_through_one_gateway_sees_the_counts_on_another(database, start_gateway):
+    """Without Redis nobody tells the other gateway: each second it asks for some who wait."""
+    here, there = start_gateway(store=database), start_gateway(store=database)
+    poll = here.create_poll(results="after_vote")
+    voters = [new_identity(here, poll)[1] for _ in range(40)]
+    with contextlib.ExitStack() as stack:
+        path = f"/ws/polls/{poll.id}/"
+        viewers = [stack.enter_context(Viewer(there, path, token=voter)) for voter in voters]
+        stranger = stack.enter_context(Viewer(there, path))
+        for viewer in (*viewers, stranger):
+            assert viewer.until("snapshot")["poll"]["total_votes"] is None
+        for number, voter in enumerate(voters):
+            assert here.vote(poll, number % 2, token=voter).status_code == 201
+        for viewer in viewers:
+            assert viewer.until("snapshot")["poll"]["total_votes"] == len(voters)
+        check_hides_counts(json.dumps(stranger.said_by_now()))
 
 
 def test_a_missing_schema_is_not_made_against_the_operators_will(database):

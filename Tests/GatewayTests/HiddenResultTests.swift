@@ -45,13 +45,48 @@ import Testing
     @Test func `a ballot that another gateway took is asked for`() {
         let front = TestFront(
             polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
-        let identity = VoterIdentity.token(VoterToken.ID(high: 1, low: 1))
-        front.rooms.store(
-            BallotKey(poll: PollID(1)!, voter: front.shared.secrets!.hasher.voterKey(for: identity))
-        )
+        front.rooms.store(key(1, in: front))
         let voter = TestSocket(front, "/ws/polls/1/?voter=1")
         #expect(voter.next().total == nil)
         #expect(voter.next().total == 4)
+    }
+
+    private func key(_ voter: UInt64, in front: TestFront) -> BallotKey {
+        let identity = VoterIdentity.token(VoterToken.ID(high: 1, low: voter))
+        return BallotKey(
+            poll: PollID(1)!, voter: front.shared.secrets!.hasher.voterKey(for: identity))
+    }
+
+    @Test func `a question that the database refused is asked again once it is back`() {
+        let front = TestFront(
+            polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
+        for voter in 1...40 { front.rooms.store(key(UInt64(voter), in: front)) }
+        front.rooms.refuseBallotQuestions(true)
+        let voters = (1...40).map { TestSocket(front, "/ws/polls/1/?voter=\($0)") }
+        for voter in voters { #expect(voter.next().total == nil) }
+        let stranger = TestSocket(front, "/ws/polls/1/?voter=41")
+        #expect(stranger.next().total == nil)
+        #expect(voters[0].next(milliseconds: 100).isEmpty)
+        front.rooms.refuseBallotQuestions(false)
+        for voter in voters { #expect(voter.next().total == 4) }
+        #expect(stranger.next(milliseconds: 100).isEmpty)
+    }
+
+    @Test(arguments: [true, false])
+    func `a ballot of which no word came is found, at once where Redis says that words were lost`(
+        isTold: Bool
+    ) {
+        // Without ticks, nothing is asked for without a reason.
+        let front = TestFront(
+            tickNanoseconds: isTold ? 3_600_000_000_000 : 5_000_000,
+            polls: [makeRecord(1, results: .afterVote, revision: 9, counts: [3, 1])])
+        let voters = (1...40).map { TestSocket(front, "/ws/polls/1/?voter=\($0)") }
+        for voter in voters { #expect(voter.next().total == nil) }
+        #expect(voters[0].next(milliseconds: 100).isEmpty)
+        for voter in 1...39 { front.rooms.store(key(UInt64(voter), in: front)) }
+        if isTold { front.rooms.tellAll(.heard(tallies: [], changed: [PollID(1)!])) }
+        for voter in voters.prefix(39) { #expect(voter.next().total == 4) }
+        #expect(voters[39].next(milliseconds: 100).isEmpty)
     }
 
     @Test func `a name that votes opens the socket that it voted on`() {

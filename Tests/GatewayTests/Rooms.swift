@@ -18,6 +18,7 @@ final class Rooms: @unchecked Sendable {
     private var holdsReads = false
     private var holdsBallots = false
     private var isFull = false
+    private var refusesBallotQuestions = false
     private(set) var readIDs: [PollID] = []
 
     private func locked<R>(_ body: () -> R) -> R {
@@ -90,6 +91,9 @@ final class Rooms: @unchecked Sendable {
         }
     }
 
+    /// The database is away for whoever asks for a ballot.
+    func refuseBallotQuestions(_ refuses: Bool) { locked { refusesBallotQuestions = refuses } }
+
     func fillUp() { locked { isFull = true } }
 
     private func ask(_ request: CatalogueRequest, _ ticket: Ticket) -> Bool {
@@ -100,6 +104,8 @@ final class Rooms: @unchecked Sendable {
             case .read(let ids):
                 readIDs += ids
                 answer = .polls(ids.map { records[$0] })
+            case .hasBallot where refusesBallotQuestions:
+                answer = .refused(.storageUnavailable)
             case .hasBallot(let key):
                 answer = .ballot(exists: ballots[key] != nil)
             default:

@@ -36,7 +36,9 @@ final class Viewer: @unchecked Sendable {
         way = world.chance.pick([.path, .path, .subscribe, .events])
         self.polls = way == .subscribe ? polls : [world.chance.pick(polls)]
         isHost = world.chance.happens(0.15)
-        identity = world.chance.happens(0.5) ? world.chance.pick(voters).token : nil
+        let hasVoted = world.chance.happens(0.5) ? world.chance.pick(voters).token : nil
+        // One field of authorization has room for one of both.
+        identity = isHost ? nil : hasVoted
         isSlow = world.chance.happens(0.25)
         connect()
         if !isSlow, world.chance.happens(0.5) { scheduleLeave() }

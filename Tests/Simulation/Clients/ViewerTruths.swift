@@ -62,13 +62,6 @@ extension Viewer {
         guard let seen else { return world.violate("viewer \(number) was told nothing of \(id)") }
         let audience = audience(in: life)
         let isShown = site.shows(latest, to: audience)
-        // It came back with what it had, and has been told nothing since.
-        let isUntold = seen.counts == nil || seen.since != nil
-        if isShown, isUntold, audience == .voter, !site.shows(latest, to: .everybody) {
-            // Of a ballot that was stored through another gateway, or before, one hears where nothing
-            // is lost and no question is refused.
-            return world.count("voters left in the dark")
-        }
         world.expect(
             seen.counts == (isShown ? latest.tally.counts : nil),
             "viewer \(number) shows \(seen.counts.map { "\($0)" } ?? "nothing") of \(id) at "
