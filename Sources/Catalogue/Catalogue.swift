@@ -13,11 +13,8 @@ package final class Catalogue: @unchecked Sendable {
     private var statistics: CatalogueStatistics { replies.statistics }
     private let requests: RequestQueue
     private let exports: RequestQueue
-    // Guarded by `monitor`: `threads`, `runningCount`. The clerk belongs to the catalogue's thread,
-    // each store of `exportStores` to one of the others.
-    private let monitor = Monitor()
-    private var threads: [Thread] = []
-    private var runningCount = 0
+    // The clerk belongs to the catalogue's thread, each store of `exportStores` to one of the others.
+    private let threads = ThreadGroup()
 
     /// Requests taken in one turn; after each, due polls are opened and closed.
     private static let requestsPerTurn = 256
@@ -54,12 +51,9 @@ package final class Catalogue: @unchecked Sendable {
 
     /// Once. The threads keep the catalogue until it is drained.
     package func start() {
-        monitor.lock()
-        defer { monitor.unlock() }
-        runningCount = 1 + exportStores.count
-        threads = [Thread(name: "catalogue") { self.run() }]
+        threads.start(name: "catalogue") { self.run() }
         for index in exportStores.indices {
-            threads.append(Thread(name: "export \(index)") { self.runExports(index) })
+            threads.start(name: "export \(index)") { self.runExports(index) }
         }
     }
 
@@ -82,18 +76,7 @@ package final class Catalogue: @unchecked Sendable {
     package func drain(until deadline: Int64) -> Bool {
         requests.close()
         exports.close()
-        monitor.lock()
-        while runningCount > 0 {
-            if !monitor.wait(until: deadline) {
-                monitor.unlock()
-                return false
-            }
-        }
-        let ended = threads
-        threads = []
-        monitor.unlock()
-        ended.forEach { $0.join() }
-        return true
+        return threads.join(until: deadline)
     }
 
     package func write(to text: inout MetricsText) {
@@ -112,14 +95,13 @@ package final class Catalogue: @unchecked Sendable {
     // MARK: The catalogue's thread
 
     private func run() {
-        loop: while true {
+        while true {
             switch requests.take(upTo: Self.requestsPerTurn, until: clerk.transitionsAt) {
             case .requests(let asked): clerk.work(on: asked)
             case .nothing: clerk.work(on: [])
-            case .closed: break loop
+            case .closed: return
             }
         }
-        end()
     }
 
     // MARK: The threads of exports
@@ -131,7 +113,6 @@ package final class Catalogue: @unchecked Sendable {
                 replies.reply(to: one, export(one.request, from: store))
             }
         }
-        end()
     }
 
     private func export(_ request: CatalogueRequest, from store: any ExportStore)
@@ -147,12 +128,5 @@ package final class Catalogue: @unchecked Sendable {
         } catch {
             return .refused(error.refusal(ofChange: false))
         }
-    }
-
-    // MARK: All threads
-
-    private func end() {
-        monitor.withLock { runningCount -= 1 }
-        monitor.signalAll()
     }
 }

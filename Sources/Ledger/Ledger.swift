@@ -15,10 +15,10 @@ final class Ledger: @unchecked Sendable {
     private let health: Health
     private let settling: Settling
     let statistics: LedgerStatistics
-    // Guarded by `monitor`: `hasEnded`, `threads`.
+    private let threads = ThreadGroup()
     private let monitor = Monitor()
+    // Guarded by `monitor`: the ledger's thread has.
     private var hasEnded = false
-    private var threads: [Thread] = []
 
     /// - Parameters:
     ///   - store: used by the ledger's thread only.
@@ -46,11 +46,8 @@ final class Ledger: @unchecked Sendable {
 
     /// Once. The threads keep the ledger until it is drained.
     func start() {
-        let threads = [
-            Thread(name: "ledger") { self.run() },
-            Thread(name: "ledger limit") { self.watch() },
-        ]
-        monitor.withLock { self.threads = threads }
+        threads.start(name: "ledger") { self.run() }
+        threads.start(name: "ledger limit") { self.watch() }
     }
 
     /// From any thread; does not wait.
@@ -72,18 +69,7 @@ final class Ledger: @unchecked Sendable {
     /// - Returns: false where that was not done by `deadline`; it goes on, and may be asked again.
     func drain(until deadline: Int64) -> Bool {
         settling.close()
-        monitor.lock()
-        while !hasEnded {
-            if !monitor.wait(until: deadline) {
-                monitor.unlock()
-                return false
-            }
-        }
-        let ended = threads
-        threads = []
-        monitor.unlock()
-        ended.forEach { $0.join() }
-        return true
+        return threads.join(until: deadline)
     }
 
     /// Ballots that wait, and those in commit.

@@ -41,10 +41,10 @@ package final class Relay: @unchecked Sendable {
     private let statistics = RelayStatistics()
     private let viewers: @Sendable () -> [(poll: PollID, count: Int)]
     private let heard: @Sendable (RelayNews) -> Void
-    // Guarded by `monitor`.
+    private let threads = ThreadGroup()
     private let monitor = Monitor()
+    // Guarded by `monitor`.
     private var subscriber: RelaySubscriber?
-    private var threads: [Thread] = []
 
     /// - Parameters:
     ///   - settings: which Redis, and how patient to be with it.
@@ -73,13 +73,9 @@ package final class Relay: @unchecked Sendable {
         let subscriber = RelaySubscriber(
             settings: settings, watchlist: watchlist, node: node, seal: seal,
             statistics: statistics, log: log, heard: heard)
-        monitor.withLock {
-            self.subscriber = subscriber
-            threads = [
-                Thread(name: "relay out") { publisher.run() },
-                Thread(name: "relay in") { subscriber.run() },
-            ]
-        }
+        monitor.withLock { self.subscriber = subscriber }
+        threads.start(name: "relay out") { publisher.run() }
+        threads.start(name: "relay in") { subscriber.run() }
     }
 
     /// Tries once to send what waits, and ends both threads.
@@ -88,11 +84,8 @@ package final class Relay: @unchecked Sendable {
     ///   limits of one connection, which nobody has to wait for.
     package func stop(until deadline: Int64) -> Bool {
         outbox.close()
-        let (subscriber, threads) = monitor.withLock { (self.subscriber, self.threads) }
-        subscriber?.stop()
-        let haveEnded = threads.map { $0.join(until: deadline) }
-        monitor.withLock { self.threads = [] }
-        return !haveEnded.contains(false)
+        monitor.withLock { subscriber }?.stop()
+        return threads.join(until: deadline)
     }
 
     /// What this process has committed. From any thread; does not wait.

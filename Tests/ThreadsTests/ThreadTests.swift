@@ -32,6 +32,23 @@ import Testing
         #expect(thread.join(until: Clock.monotonicNanoseconds() + 60_000_000_000))
     }
 
+    @Test func `a group has ended when its last thread has, and says so again`() {
+        let monitor = Monitor()
+        let gate = Gate()
+        let group = ThreadGroup()
+        for number in 0..<4 {
+            group.start(name: "one of a group") {
+                monitor.withLock { while number == 2, !gate.isOpen { monitor.wait() } }
+            }
+        }
+        #expect(!group.join(until: Clock.monotonicNanoseconds() + 1_000_000))
+        monitor.withLock { gate.isOpen = true }
+        monitor.signalAll()
+        for _ in 0..<2 {
+            #expect(group.join(until: Clock.monotonicNanoseconds() + 60_000_000_000))
+        }
+    }
+
     @Test func `a sleeper wakes after its deadline`() {
         let deadline = Clock.monotonicNanoseconds() + 2_000_000
         Thread.sleep(until: deadline)
