@@ -22,7 +22,7 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        name: "\(name)Tests", dependencies: [.byName(name: name), "TestRandom"] + dependencies,
         swiftSettings: swiftSettings)
 }
 
@@ -159,6 +159,7 @@ let package = Package(
                 "CDrivenLoop", "Catalogue", "Gateway", "Identity", "JSON", "Ledger", "Polls",
                 "Reactor", "Relay", "Store", "Telemetry", "Threads",
             ], path: "Tests/Simulation", exclude: ["run"], swiftSettings: swiftSettings),
+        .target(name: "TestRandom", path: "Tests/TestRandom", swiftSettings: swiftSettings),
         .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
         tests(
             of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),

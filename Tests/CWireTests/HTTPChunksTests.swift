@@ -1,4 +1,5 @@
 import CWire
+import TestRandom
 import Testing
 
 /// What a chunked body came to.

@@ -1,4 +1,5 @@
 import CWire
+import TestRandom
 import Testing
 
 /// The answer to a text, copied out of the table.

@@ -1,4 +1,5 @@
 import CWire
+import TestRandom
 import Testing
 
 @Suite struct UTF8Tests {

@@ -1,4 +1,5 @@
 import Polls
+import TestRandom
 import Testing
 
 @testable import Gateway
@@ -64,7 +65,7 @@ import Testing
     @Test func `unknown ids stay within their bound whatever is forgotten between`() {
         var unknown = UnknownPolls(limit: 8, nanoseconds: 1)
         let seed = UInt64.random(in: .min ... .max)
-        var random = SeededRandom(state: seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<10_000 {
             let id = PollID(Int64.random(in: 1...20, using: &random))!
             if Bool.random(using: &random) {

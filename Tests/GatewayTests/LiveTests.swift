@@ -1,5 +1,6 @@
 import Foundation
 import Polls
+import TestRandom
 import Testing
 
 @testable import Gateway
@@ -30,7 +31,7 @@ import Testing
 
     @Test func `no tally precedes the snapshot, none is missed, none comes twice`() {
         let seed = UInt64.random(in: .min ... .max)
-        var random = SeededRandom(state: seed)
+        var random = SeededGenerator(seed: seed)
         for round in Int64(1)...40 {
             let front = TestFront(tickNanoseconds: 1, polls: [makeRecord(round)])
             let id = PollID(round)!
@@ -322,18 +323,5 @@ import Testing
         #expect(waitForViewers(4))
         others.removeAll()
         #expect(waitForViewers(1))
-    }
-}
-
-/// SplitMix64, so that a run that failed can be run again.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
     }
 }

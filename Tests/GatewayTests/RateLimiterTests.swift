@@ -1,5 +1,6 @@
 import Polls
 import Reactor
+import TestRandom
 import Testing
 
 @testable import Gateway
@@ -21,7 +22,7 @@ struct RateLimiterTests {
 
     @Test func `no window of one period ever gets more than twice the count, nor less than it may`()
     {
-        var random = SplitMix(state: 20_261_123)
+        var random = SeededGenerator(seed: 20_261_123)
         let rate = Rate(count: 10, perMilliseconds: 1_000)
         var bucket = TokenBucket()
         var now: Int64 = 0
@@ -123,18 +124,5 @@ struct RateLimiterTests {
             counts.remove(address)
             #expect(counts.count(of: address) == expected)
         }
-    }
-}
-
-/// Repeats with its seed.
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,5 +1,6 @@
 import CoreFoundation
 import Foundation
+import TestRandom
 import Testing
 
 @testable import JSON

@@ -1,6 +1,7 @@
 import Glibc
 import Polls
 import Telemetry
+import TestRandom
 import Testing
 import Threads
 

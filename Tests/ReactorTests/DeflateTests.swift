@@ -1,6 +1,7 @@
 import CZlib
 import Glibc
 import Reactor
+import TestRandom
 import Testing
 
 extension ReactorTests {
@@ -79,7 +80,7 @@ extension ReactorTests {
                     #expect(payload.count <= count)
                 }
                 // What is not compressed is taken as well, and so is what cannot be made shorter.
-                var random = SplitMix(state: 1)
+                var random = SeededGenerator(seed: 1)
                 let noise = (0..<2_000).map { _ in UInt8(random.below(256)) }
                 client.send(TestClient.frame(2, noise))
                 #expect(client.readFrame() == .init(opcode: 2, payload: noise))

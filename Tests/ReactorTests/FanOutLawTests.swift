@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import TestRandom
 import Testing
 
 extension ReactorTests {
@@ -17,7 +18,7 @@ extension ReactorTests {
             seed: UInt64
         ) throws {
             print("fan-out seed \(seed)")
-            var random = SplitMix(state: seed)
+            var random = SeededGenerator(seed: seed)
             let server = try TestServer(topicCount: 3) {
                 $0.tickNanoseconds = 2_000_000
                 $0.sweepSliceCount = 4
@@ -123,19 +124,4 @@ extension ReactorTests {
             }
         }
     }
-}
-
-/// SplitMix64: reproducible from its seed.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import TestRandom
 import Testing
 
 extension ReactorTests {
@@ -45,7 +46,7 @@ extension ReactorTests {
 
         @Test func `a million random bytes are closed`() throws {
             try withServer { server in
-                var generator = SeededGenerator(state: 7)
+                var generator = SeededGenerator(seed: 7)
                 for _ in 0..<20 {
                     let client = TestClient(port: server.port, tls: nil)
                     client.sendRaw(
@@ -170,18 +171,5 @@ extension ReactorTests {
             #expect(midway.isClosed())
             #expect(server.eventually { $0.budget.connectionCount == 0 })
         }
-    }
-}
-
-/// SplitMix64.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,5 +1,6 @@
 import Identity
 import Polls
+import TestRandom
 import Testing
 
 @testable import Relay
@@ -100,7 +101,7 @@ struct RelayMessageTests {
         }
         // What tells numbers, words and lists apart, and what no text holds.
         let pieces = Array("0129 ,-+.x\u{0}".utf8) + [0xFF, 0xC3]
-        var random = SplitMix(state: 1)
+        var random = SeededGenerator(seed: 1)
         var heardCount = 0
         for _ in 0..<4_000 {
             var text = texts.randomElement(using: &random)!
@@ -119,17 +120,5 @@ struct RelayMessageTests {
             #expect(heard.0.encoded(by: heard.from, with: seal) == sealed)
         }
         #expect(heardCount > 100)
-    }
-}
-
-/// The same changes in every run.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,4 +1,5 @@
 import Polls
+import TestRandom
 import TestServers
 import Testing
 import Threads

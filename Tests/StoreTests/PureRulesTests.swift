@@ -1,4 +1,5 @@
 import Polls
+import TestRandom
 import Testing
 
 @testable import Store

@@ -1,5 +1,6 @@
 import Glibc
 import Polls
+import TestRandom
 import Testing
 
 @testable import Store

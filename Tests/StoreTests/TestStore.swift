@@ -243,17 +243,3 @@ func writeFile(_ path: String, _ bytes: [UInt8]) throws {
     #expect(fwrite(bytes, 1, bytes.count, file) == bytes.count)
     fclose(file)
 }
-
-/// xorshift64*: a test prints its seed and can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
-}
