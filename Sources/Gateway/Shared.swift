@@ -1,4 +1,5 @@
 package import Identity
+package import Telemetry
 
 /// What the loops of one process share. Everything in it is thread-safe by itself.
 package final class Shared: Sendable {
@@ -16,6 +17,14 @@ package final class Shared: Sendable {
         self.secrets = secrets
         self.jwt = jwt
         feedPacer = FeedPacer(rate: feedRate)
+    }
+
+    /// Prometheus text. From any thread.
+    package func write(to text: inout MetricsText) {
+        text.gauge(
+            "pollstream_rate_clients",
+            "Identities and addresses whose rates are kept; the oldest go beyond 65536.",
+            rates.clientCount)
     }
 }
 

@@ -149,11 +149,11 @@ final class Server {
             tickNanoseconds: loopSettings.tickNanoseconds)
         metrics.connect(
             Metrics([
-                readiness.write, loopMetrics.write,
+                readiness.write, loopMetrics.write, shared.write,
                 { [ledgers] text in
                     text.counter(
                         "pollstream_limits_hit_total",
-                        "How often somebody ran into a limit, by the name of its option.",
+                        "How often somebody ran into a limit, by the name of its option where it has one.",
                         by: "limit", (loopMetrics.limits + ledgers.limits).map { ($0, $1) })
                 },
                 ledgers.write, catalogue.write, logOutput.write,
@@ -163,7 +163,7 @@ final class Server {
                 { [certificates] text in certificates?.write(to: &text) },
                 ProcessMetrics(startedAt: Clock.unixMilliseconds()).write,
             ]))
-        log.notice(
+        log.info(
             "starting",
             [
                 "version": Version.current, "loops": "\(loops.count)",

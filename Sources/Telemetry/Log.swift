@@ -37,6 +37,7 @@ package struct Log: Sendable {
         log(.debug, message, facts)
     }
 
+    /// What was decided, for who wants to know why it is as it is.
     package func info(_ message: String, _ facts: KeyValuePairs<String, String> = [:]) {
         log(.info, message, facts)
     }
