@@ -1,5 +1,6 @@
 #include "deadline.h"
 
+#include "memory_bound.h"
 #include "outbox.h"
 
 static uint32_t step_after(const ps_loop *loop, uint32_t delay_ms) {
@@ -52,10 +53,24 @@ static bool has_ping(const ps_connection *connection) {
     return connection->kind != PS_KIND_HTTP && connection->state == PS_STATE_OPEN;
 }
 
+/* Two ping periods: from the last byte that it took, and for an answer, or for as much as is worth
+ * memory, from when it last kept the pace. */
+static bool is_paced(const ps_connection *connection) {
+    const ps_outbox *outbox = connection->outbox;
+    return outbox->is_paced
+        && (connection->kind == PS_KIND_HTTP || outbox->waiting >= PS_LEAN_OUTBOX_BYTES);
+}
+
 static uint32_t blocked_until(const ps_loop *loop, const ps_connection *connection) {
-    /* One step more: `progress` was rounded down. */
+    const ps_outbox *outbox = connection->outbox;
+    uint32_t since = is_paced(connection) ? outbox->pace : outbox->progress;
     uint32_t periods_ms = 2 * loop->settings.ping_period_ms;
-    return connection->outbox->progress + (periods_ms >> PS_WHEEL_MS_BITS) + 2;
+    return since + (periods_ms >> PS_WHEEL_MS_BITS) + 2; /* one step more: it was rounded down */
+}
+
+static bool is_too_slow(const ps_loop *loop, const ps_connection *connection) {
+    return !is_before(loop->wheel.now, blocked_until(loop, connection))
+        && !(is_paced(connection) && ps_outbox_keeps_pace(loop, connection));
 }
 
 /* The earliest of all that applies; false where nothing does. */
@@ -143,7 +158,7 @@ static void expire_class(ps_loop *loop, ps_connection *connection) {
     }
 }
 
-/* Took no byte for two ping periods: what the kernel holds will not be taken, nor a Close behind
+/* Took nothing, or next to it, for two ping periods: what the kernel holds will not be taken, nor a Close behind
  * it, so the attempt is the last thing done. */
 static void expire_blocked(ps_loop *loop, ps_connection *connection) {
     PS_COUNT_LIMIT(loop, PS_LIMIT_NOT_READING);
@@ -184,7 +199,7 @@ void ps_deadline_expire(ps_loop *loop, ps_connection *connection) {
         expire_class(loop, connection);
     }
     if (connection->state < PS_STATE_DOOMED && connection->flags & PS_FLAG_BLOCKED
-        && connection->outbox && !is_before(now, blocked_until(loop, connection))) {
+        && connection->outbox && is_too_slow(loop, connection)) {
         expire_blocked(loop, connection);
     }
     if (has_ping(connection) && !is_before(now, connection->ping_due)) {

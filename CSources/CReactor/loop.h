@@ -81,6 +81,7 @@ struct ps_loop {
     struct ps_sweeps sweeps;
 
     bool reads_wait; /* somebody is not read from for want of memory, see memory_bound.h */
+    uint32_t slow_looked; /* step of the wheel: for who holds much for long while memory is short */
 
     ps_outbox *spare_outboxes;
     uint32_t spare_outbox_count;

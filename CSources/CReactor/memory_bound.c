@@ -2,7 +2,11 @@
 
 #include "outbox.h"
 
-enum { PATIENCE_STEPS = (1000 >> PS_WHEEL_MS_BITS) + 1 }; /* of the wheel: a second */
+/* Of the wheel. */
+enum {
+    SECOND_STEPS = (1000 >> PS_WHEEL_MS_BITS) + 1,
+    HELD_STEPS = (10000 >> PS_WHEEL_MS_BITS) + 1,
+};
 
 bool ps_memory_takes_input(
     const ps_loop *loop, const ps_connection *connection, uint64_t bytes, uint64_t more) {
@@ -61,27 +65,50 @@ void ps_memory_let_go(ps_loop *loop, ps_connection *connection) {
 
 /* ---- Once a tick ---- */
 
-/* Who takes nothing, or little, of much: first those who took nothing for a second. */
+/* Of those who are owed much, lets go whom `is_slow` finds so, until memory is short no more.
+ * `held`: what all hold, less those who are gone. Returns whether it is not. */
+static bool let_go_of(ps_loop *loop, uint64_t *held, bool (*is_slow)(uint32_t, const ps_outbox *)) {
+    uint64_t most = ps_budget_short_bytes(loop->settings.budget);
+    for (uint32_t slot = 0; *held >= most && slot < ps_slots_capacity(loop); slot++) {
+        ps_connection *connection = ps_slot_at(loop, slot);
+        const ps_outbox *outbox = connection->outbox;
+        bool holds = outbox && outbox->waiting >= PS_LEAN_OUTBOX_BYTES
+            && connection->flags & PS_FLAG_BLOCKED && !(connection->flags & PS_FLAG_OPS)
+            && connection->state < PS_STATE_DOOMED;
+        if (holds && is_slow(loop->wheel.now, outbox)) {
+            ps_memory_let_go(loop, connection); /* its memory is free at the end of this turn */
+            *held -= outbox->capacity < *held ? outbox->capacity : *held;
+        }
+    }
+    return *held < most;
+}
+
+static bool has_held_long(uint32_t now, const ps_outbox *outbox) {
+    return now - outbox->held >= HELD_STEPS;
+}
+
+static bool took_nothing(uint32_t now, const ps_outbox *outbox) {
+    return now - outbox->progress >= SECOND_STEPS;
+}
+
+static bool holds_any(uint32_t now, const ps_outbox *outbox) {
+    (void)now;
+    (void)outbox;
+    return true;
+}
+
+/* Where it is only short, those alone who have been at it for long, and not in every tick: a drip would
+ * keep it short for good. */
 static void let_slow_go(ps_loop *loop) {
     uint64_t held = ps_budget_buffer_bytes(loop->settings.budget);
-    uint64_t most = ps_budget_short_bytes(loop->settings.budget);
-    const uint32_t patience[] = {PATIENCE_STEPS, 0};
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (uint32_t slot = 0; slot < ps_slots_capacity(loop); slot++) {
-            ps_connection *connection = ps_slot_at(loop, slot);
-            const ps_outbox *outbox = connection->outbox;
-            bool holds = outbox && outbox->waiting >= PS_LEAN_OUTBOX_BYTES
-                && connection->flags & PS_FLAG_BLOCKED && !(connection->flags & PS_FLAG_OPS)
-                && connection->state < PS_STATE_DOOMED;
-            if (!holds || loop->wheel.now - outbox->progress < patience[pass]) {
-                continue;
-            }
-            ps_memory_let_go(loop, connection); /* its memory is free at the end of this turn */
-            held -= outbox->capacity < held ? outbox->capacity : held;
-            if (held < most) {
-                return;
-            }
+    if (loop->wheel.now - loop->slow_looked >= SECOND_STEPS) {
+        loop->slow_looked = loop->wheel.now;
+        if (let_go_of(loop, &held, has_held_long)) {
+            return;
         }
+    }
+    if (ps_memory_is_full(loop) && !let_go_of(loop, &held, took_nothing)) {
+        let_go_of(loop, &held, holds_any);
     }
 }
 
@@ -99,9 +126,7 @@ static void read_again(ps_loop *loop) {
 void ps_memory_tick(ps_loop *loop) {
     if (ps_memory_is_short(loop)) {
         ps_outbox_destroy_spares(loop);
-        if (ps_memory_is_full(loop)) {
-            let_slow_go(loop);
-        }
+        let_slow_go(loop);
     } else if (loop->reads_wait) {
         read_again(loop);
     }

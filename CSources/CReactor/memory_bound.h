@@ -5,7 +5,9 @@
  *                         │ input grows no larger │ no input grows; who comes is answered 503;
  *                         │ than LEAN: 503, 1013; │ who does not take what it is owed is let go,
  *                         │ who has answers to    │ the slowest first
- *                         │ take is not read from │
+ *                         │ take is not read from,│
+ *                         │ nor waited for longer │
+ *                         │ than ten seconds      │
  *
  * What arrives whole needs no buffer and is served always, so that votes, pings and viewers are. An
  * answer is never refused: the quarter above "short" is theirs. A count is kept where a buffer is
@@ -67,7 +69,7 @@ void ps_memory_refuse_input(ps_loop *loop, ps_connection *connection);
 /* It holds too much, and takes none of it: resets it. */
 void ps_memory_let_go(ps_loop *loop, ps_connection *connection);
 
-/* Once a tick: lets go of who holds too much where all is full, and reads again from who had to wait
+/* Once a tick: lets go of who holds too much for too long, and reads again from who had to wait
  * once it is not short any more. */
 void ps_memory_tick(ps_loop *loop);
 

@@ -1,8 +1,10 @@
 #include "outbox.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "fanout.h"
@@ -16,6 +18,7 @@ enum {
     SEGMENTS_MIN = 4,
     IOV_COUNT = 64,            /* segments in one write */
     DUE_COUNT = 64,            /* frames of topics in one write */
+    PACE_BYTES_PER_S = 1024,   /* of who reads at all */
 };
 
 static ps_outbox *outbox_of(ps_loop *loop, ps_connection *connection) {
@@ -34,7 +37,8 @@ static ps_outbox *outbox_of(ps_loop *loop, ps_connection *connection) {
         }
         ps_memory_hold(loop, sizeof *outbox);
     }
-    outbox->progress = loop->wheel.now;
+    outbox->progress = outbox->held = loop->wheel.now;
+    outbox->is_paced = false;
     connection->outbox = outbox;
     ps_connection_mark(loop, connection);
     return outbox;
@@ -150,6 +154,48 @@ static void make_dirty(ps_loop *loop, ps_connection *connection) {
     ps_slot_list_append(loop, &loop->dirty, connection, offsetof(ps_connection, dirty_next));
 }
 
+/* What the kernel holds that the peer has not acknowledged: it may be megabytes, and the kernel says only
+ * when a third of them is gone that it takes more. */
+static uint32_t queued_bytes(const ps_connection *connection) {
+    int count = 0;
+    return ioctl(ps_connection_fd(connection), SIOCOUTQ, &count) == 0 ? (uint32_t)count : 0;
+}
+
+static void begin_pace(const ps_loop *loop, const ps_connection *connection) {
+    ps_outbox *outbox = connection->outbox;
+    outbox->is_paced = true;
+    outbox->pace = loop->wheel.now;
+    outbox->paced = 0;
+    outbox->queued = queued_bytes(connection);
+}
+
+static int64_t expected_bytes(const ps_loop *loop) {
+    return 2LL * loop->settings.ping_period_ms * PACE_BYTES_PER_S / 1000;
+}
+
+bool ps_outbox_keeps_pace(const ps_loop *loop, const ps_connection *connection) {
+    const ps_outbox *outbox = connection->outbox;
+    int64_t taken = (int64_t)outbox->paced + outbox->queued - queued_bytes(connection);
+    if (taken < expected_bytes(loop)) {
+        return false;
+    }
+    begin_pace(loop, connection);
+    return true;
+}
+
+/* A peer is to take much at a pace, from when there is much. */
+static void grow(const ps_loop *loop, const ps_connection *connection, size_t count) {
+    ps_outbox *outbox = connection->outbox;
+    uint32_t before = outbox->waiting;
+    outbox->waiting += (uint32_t)count;
+    if (before < PS_LEAN_OUTBOX_BYTES && outbox->waiting >= PS_LEAN_OUTBOX_BYTES) {
+        outbox->held = loop->wheel.now;
+        if (outbox->is_paced) {
+            begin_pace(loop, connection);
+        }
+    }
+}
+
 uint8_t *ps_outbox_extend(ps_loop *loop, ps_connection *connection, size_t count) {
     ps_outbox *outbox = outbox_of(loop, connection);
     if (!outbox) {
@@ -168,7 +214,7 @@ uint8_t *ps_outbox_extend(ps_loop *loop, ps_connection *connection, size_t count
     uint8_t *room = outbox->bytes + outbox->end;
     last->count += (uint32_t)count;
     outbox->end += (uint32_t)count;
-    outbox->waiting += (uint32_t)count;
+    grow(loop, connection, count);
     make_dirty(loop, connection);
     return room;
 }
@@ -207,7 +253,7 @@ bool ps_outbox_append_frame(
     ps_frame_retain(frame);
     outbox->segments[outbox->last++] = (struct ps_segment){
         .frame = frame, .offset = offset, .count = frame->count - offset};
-    outbox->waiting += frame->count - offset;
+    grow(loop, connection, frame->count - offset);
     make_dirty(loop, connection);
     return true;
 }
@@ -234,6 +280,9 @@ void ps_connection_block(ps_loop *loop, ps_connection *connection) {
         return;
     }
     connection->outbox->progress = loop->wheel.now;
+    if (!connection->outbox->is_paced || connection->outbox->paced >= expected_bytes(loop)) {
+        begin_pace(loop, connection);
+    }
     ps_connection_mark(loop, connection);
     ps_deadline_arm(loop, connection);
     ps_connection_watch(loop, connection);
@@ -255,6 +304,7 @@ static size_t gather(const ps_outbox *outbox, struct iovec *iov) {
 /* Forgets the first `count` bytes. */
 static void consume(ps_outbox *outbox, size_t count) {
     outbox->waiting -= (uint32_t)count;
+    outbox->paced += (uint32_t)count;
     while (count > 0) {
         struct ps_segment *segment = &outbox->segments[outbox->first];
         uint32_t taken = count < segment->count ? (uint32_t)count : segment->count;

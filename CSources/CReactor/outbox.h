@@ -39,7 +39,13 @@ struct ps_outbox {
     uint32_t start, end, capacity;
     uint32_t first, last, segment_capacity;
     uint32_t waiting;  /* unsent bytes, all in all */
-    uint32_t progress; /* step of the wheel when the peer last took a byte */
+    /* Steps of the wheel. */
+    uint32_t progress; /* when the peer last took a byte */
+    uint32_t held;     /* since when it has held PS_LEAN_OUTBOX_BYTES or more */
+    uint32_t pace;     /* since when the peer's pace is measured */
+    uint32_t paced;    /* bytes that the kernel took since */
+    uint32_t queued;   /* bytes that it held then */
+    bool is_paced;     /* it is measured: the kernel has once taken no more */
 };
 
 static inline uint32_t ps_outbox_waiting(const ps_connection *connection) {
@@ -76,6 +82,10 @@ void ps_connection_block(ps_loop *loop, ps_connection *connection);
 
 /* Sends all dirty outboxes: the end of a turn. */
 void ps_outbox_flush_dirty(ps_loop *loop);
+
+/* Whether the peer has taken as much as it is expected to, of what waits in the kernel too; then its pace
+ * is measured anew. */
+bool ps_outbox_keeps_pace(const ps_loop *loop, const ps_connection *connection);
 
 /* Forgets what waits. */
 void ps_outbox_release(ps_loop *loop, ps_connection *connection);
