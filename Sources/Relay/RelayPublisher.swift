@@ -58,10 +58,10 @@ final class RelayPublisher: @unchecked Sendable {
     /// Sends it, or puts it back and waits a while; who stops does not wait.
     private func attempt(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)]) {
         do throws(RedisConnection.Failure) {
-            try send(unsent)
+            let refusal = try send(unsent)
             backoff.reset()
-            health.recover()
-            statistics.isPublishing.store(true, ordering: .relaxed)
+            if let refusal { health.lose(reason: refusal) } else { health.recover() }
+            statistics.isPublishing.store(refusal == nil, ordering: .relaxed)
         } catch {
             links = nil
             statistics.isPublishing.store(false, ordering: .relaxed)
@@ -76,12 +76,15 @@ final class RelayPublisher: @unchecked Sendable {
         }
     }
 
+    /// - Returns: why Redis does not take what is published, where it says so of the sign of life that
+    ///   goes first: then our own silence must not be held against what we hear.
     private func send(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)])
-        throws(RedisConnection.Failure)
+        throws(RedisConnection.Failure) -> String?
     {
         let links = try linked()
         unanswered.removeAll(keepingCapacity: true)
-        try append(.alive, to: channels.node(node), on: links)
+        let own = try append(.alive, to: channels.node(node), on: links)
+        var refusal: String?
         for (poll, unsent) in unsent {
             for (channel, message) in unsent.messages(of: poll, channels) {
                 try append(message, to: channel, on: links)
@@ -89,27 +92,38 @@ final class RelayPublisher: @unchecked Sendable {
         }
         for node in unanswered.keys { try links.connections[node]?.flush() }
         for (node, count) in unanswered {
-            for _ in 0..<count { try takeAnswer(of: links.connections[node]) }
+            for number in 0..<count {
+                let reason = try takeAnswer(of: links.connections[node])
+                if node == own, number == 0 { refusal = reason }
+            }
         }
+        return refusal
     }
 
-    private func takeAnswer(of connection: RedisConnection?) throws(RedisConnection.Failure) {
+    /// - Returns: why it was refused: without the right, mostly, so that trying again cures nothing.
+    private func takeAnswer(of connection: RedisConnection?) throws(RedisConnection.Failure)
+        -> String?
+    {
         guard case .error(let reason)? = try connection?.reply() else {
-            return statistics.published.add()
+            statistics.published.add()
+            return nil
         }
         if RedisLinks.isElsewhere(reason) { throw RedisConnection.Failure(reason: reason) }
-        // Without memory, or without the right: nothing that trying again would cure.
         statistics.refused.add()
+        return reason
     }
 
+    /// - Returns: the node of Redis that it goes to.
+    @discardableResult
     private func append(
         _ message: RelayMessage, to channel: [UInt8], on links: RedisLinks
-    ) throws(RedisConnection.Failure) {
+    ) throws(RedisConnection.Failure) -> Int {
         let place = try links.node(of: channel)
         unanswered[place, default: 0] += 1
         try links.connections[place]?.append([
             links.publish, channel, message.encoded(by: node, with: seal),
         ])
+        return place
     }
 
     private func linked() throws(RedisConnection.Failure) -> RedisLinks {

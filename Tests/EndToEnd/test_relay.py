@@ -23,6 +23,7 @@ pytestmark = pytest.mark.postgres
 
 CONVERGES_WITHIN = 2 * 2  # twice what is promised: machines under test are busy
 HEALS_WITHIN = 10
+SILENCE_SECONDS = 3  # without a word of its own a gateway connects anew
 
 
 @pytest.fixture(scope="module")
@@ -212,17 +213,17 @@ def fill_output_buffers(redis):
     redis.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
 
 
-def run_out_of_memory(redis):
-    redis.ask("CONFIG", "SET", "maxmemory", 1)
+def forbid_publishing(redis):
+    redis.ask("ACL", "SETUSER", "default", "-publish")
     time.sleep(1)
-    redis.ask("CONFIG", "SET", "maxmemory", 0)
+    redis.ask("ACL", "SETUSER", "default", "+publish")
 
 
 def flush(redis):
     redis.ask("FLUSHALL")
 
 
-FAULTS = [kill, kill_subscribers, freeze, pause, fill_output_buffers, run_out_of_memory, flush]
+FAULTS = [kill, kill_subscribers, freeze, pause, fill_output_buffers, forbid_publishing, flush]
 
 
 @pytest.mark.timeout(120)
@@ -243,6 +244,36 @@ def test_votes_count_and_totals_never_fall_whatever_becomes_of_redis(redis, star
     assert set(receipts.outcomes.values()) == {"counted"}
     everybody_agrees(gateways, poll, followers, len(receipts.outcomes))
     assert all(follower.connections == 1 for follower in followers), "nobody lost a socket"
+
+
+@pytest.mark.timeout(120)
+def test_what_redis_does_not_let_us_say_keeps_nobody_from_hearing(redis, start_with):  # J12
+    here, there = start_with(redis.url), start_with(redis.url)
+    wait_until_joined(here, there)
+    poll = here.create_poll()
+    with Viewer(there, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        redis.ask("ACL", "SETUSER", "default", "-publish")
+        here.wait_for_line("publishing to Redis lost", "NOPERM")
+        connects = metric(here, "connects_total")
+        # Twice as long as it would wait for its own words.
+        deadline = time.monotonic() + 2 * SILENCE_SECONDS
+        votes = 0
+        while time.monotonic() < deadline:
+            here.cast(poll, 0, f"voter {votes}")
+            votes += 1
+            # Read from the database, a second later at most.
+            viewer.until("tally", total=votes)
+            assert metric(here, "publishing") == 0
+            assert metric(here, "subscribed") == metric(there, "subscribed") == 1
+        assert metric(here, "refused_total") > 0
+        assert metric(here, "connects_total") == connects, "a refusal is no broken connection"
+        assert "hearing from Redis lost" not in here.log_text() + there.log_text()
+        redis.ask("ACL", "SETUSER", "default", "+publish")
+        here.wait_for_line("publishing to Redis recovered")
+        here.cast(poll, 1, "afterwards")
+        viewer.until("tally", total=votes + 1)
+    assert here.log_text().count("publishing to Redis lost") == 1
 
 
 def test_a_redis_that_answers_nothing_holds_nobody_up_who_stops(redis, start_with):
