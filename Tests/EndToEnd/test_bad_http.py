@@ -215,12 +215,15 @@ ODD_BUT_CLEAR = {
                                                body=b"GET /")),
     "A52 close wins": ((200,), get("/polls/", "Connection: close, keep-alive")),
     "A52 Connection names Host": ((200, 400), get("/polls/", "Connection: Host")),
-    "A52 Connection names the length": ((400, 422), post(
-        "Connection: Content-Length, close", "Content-Length: 2", body=b"{}")),
+    "A52 Connection names the length": ((422,), post(
+        "Connection: Content-Length", "Content-Length: 2", body=b"{}")),
     "A53 h2c": ((200, 400), get("/polls/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
                                "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")),
     "A09 no value": ((200,), get("/polls/", "X:")),
 }  # fmt: skip
+
+
+CLOSES = {"A14 HTTP/1.0 without Host", "A49 unknown expectation", "A52 close wins"}
 
 
 @pytest.mark.parametrize("row", ODD_BUT_CLEAR)
@@ -228,13 +231,17 @@ def test_what_is_odd_but_clear_gets_one_answer(gateway, row):
     statuses, data = ODD_BUT_CLEAR[row]
     with Wire(gateway) as wire:
         wire.send(data)
-        wire.finish_sending()
+        # Whoever is to be let go is, without having said that it has nothing more to ask.
+        if row not in CLOSES:
+            wire.finish_sending()
         answer = wire.answer()
         assert answer.status in statuses, answer
         assert wire.rest() == b"", "a second answer"
 
 
-TRAILERS = ["Content-Length: 5", "Host: evil", "X-Forwarded-For: 1.2.3.4", "Authorization: x"]
+TRAILERS = ["Content-Length: 5", "Host: evil", "X-Forwarded-For: 1.2.3.4",
+            "Authorization: Bearer psv_forged", "Transfer-Encoding: chunked",
+            "Connection: close"]  # fmt: skip
 
 
 @pytest.mark.parametrize("trailer", TRAILERS)
@@ -243,12 +250,8 @@ def test_a_trailer_is_never_a_header(gateway, poll, trailer):
     body = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(vote), vote, trailer.encode())
     with Wire(gateway) as wire:
         wire.send(chunked(body) + get())
-        status = wire.answer().status
-        assert status in (201, 400)
-        if status == 201:
-            assert wire.answer().status == 200
-        else:
-            assert wire.rest() == b""
+        assert wire.answer().status == 201
+        assert wire.answer().status == 200
 
 
 def test_a_chunked_ballot_is_counted(gateway, poll):

@@ -2,10 +2,8 @@
 times, at least once whatever becomes of the broker or of gateways, each poll's in the order of its
 commits, and no voter ever waits for it."""
 
-import contextlib
 import re
 import signal
-import socket
 import threading
 import time
 from functools import partial
@@ -13,11 +11,9 @@ from functools import partial
 import pytest
 
 import prometheus
-import stores
-from gateway import run_to_end
-from ports import free_port
+from door import Door
 from postgres import Server
-from rabbitmq import EXCHANGE, PASSWORD, Broker, Service
+from rabbitmq import Broker, Service
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters
 
@@ -47,49 +43,6 @@ def service(broker):
     service = Service(broker, "test")
     yield service
     service.close()
-
-
-class Door:
-    """A TCP proxy to the broker that can be shut: nobody gets in then, and who was in is out."""
-
-    def __init__(self, port: int):
-        self.target, self.port = port, free_port()
-        self.pause = 0.0  # of what comes from the gateway, after each packet of 4 KiB
-        self._listener = None
-        self._open: list[socket.socket] = []
-
-    def open(self):
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def shut(self):
-        listener, self._listener = self._listener, None
-        if listener:
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
-
-    def _accept(self, listener):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self.target))
-                self._open += [client, broker]
-                for pair in ((client, broker), (broker, client)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
-
-    def _pump(self, source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 12):
-                target.sendall(data)
-                if self.pause and source.getsockname()[1] == self.port:
-                    time.sleep(self.pause)
-        for one in (source, target):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -430,81 +383,3 @@ def test_a_database_that_is_restarted_tells_everything_all_the_same(
         join(voters)
     service.take(lambda: len({m["ballot_id"] for m in service.votes}) >= len(receipts.outcomes))
     assert service.counts(poll) == gateway.results(poll)["counts"] == receipts.counts(poll)
-
-
-# What may be wrong
-
-
-def test_a_wrong_password_is_said_once_and_not_repeated(broker, start_gateway):
-    url = broker.url_of(broker.port, "wr%2Fong")
-    gateway = start_gateway("--events", url)
-    gateway.wait_for_line("publishing events lost")
-    wait_for(lambda: metric(gateway, "failures_total") > 1)
-    log = gateway.log_text()
-    assert "ACCESS_REFUSED" in log and log.count("publishing events lost") == 1
-    assert "wr%2Fong" not in log and "wr/ong" not in log
-    poll = gateway.create_poll(["a", "b"])
-    gateway.cast(poll, 0, "Ada")
-    assert gateway.ops("GET", "/readyz").status_code == 200
-
-
-def test_tls_trusts_only_whom_it_is_told_to(broker, service, start_gateway):
-    gateway = start_gateway("--events", f"{broker.tls_url}?cacertfile={broker.authority}")
-    gateway.create_poll()
-    service.take(lambda: len(service.received) == 1)
-    for url in (broker.tls_url, f"{broker.tls_url.replace('localhost', '127.0.0.1')}?cacertfile="
-                f"{broker.authority}"):  # fmt: skip
-        doubting = start_gateway("--events", url)
-        doubting.create_poll()
-        doubting.wait_for_line("publishing events lost")
-        assert metric(doubting, "published_total") == 0
-        assert "verif" in doubting.log_text() and PASSWORD not in doubting.log_text()
-
-
-def test_an_exchange_that_is_there_is_taken_as_it_is(broker, start_gateway):
-    with contextlib.closing(broker.connect()) as connection:
-        channel = connection.channel()
-        channel.exchange_delete(EXCHANGE)
-        channel.exchange_declare(EXCHANGE, "topic", durable=True)
-        queue = channel.queue_declare("", exclusive=True).method.queue
-        channel.queue_bind(queue, EXCHANGE, "poll.#")
-        gateway = start_gateway("--events", broker.url)
-        gateway.create_poll()
-        wait_for(lambda: channel.basic_get(queue, auto_ack=True)[0])
-        # And where it goes, it is made anew.
-        channel.exchange_delete(EXCHANGE)
-        gateway.create_poll()
-        wait_for(lambda: metric(gateway, "confirmed_total") == 2)
-        channel.exchange_declare(EXCHANGE, "direct", durable=True)
-
-
-def test_urls_are_checked_before_anything_else(tmp_path):
-    store = stores.SQLiteFile(tmp_path)
-    for command in ("check", "serve"):
-        done = run_to_end(command, "--database", store.uri, "--events", "amqp://ada:hush@h:x")
-        assert done.returncode == 1
-        assert "--events: has a bad port" in done.stderr and "hush" not in done.stderr
-    for url in ("off", "amqp://ada:hush@127.0.0.1:1", "amqps://127.0.0.1:1/polls"):
-        done = run_to_end(
-            "check", "--database", store.uri, "--events", url, "--listen", "127.0.0.1:0",
-            "--ops-listen", "off",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-
-
-def test_migrate_ends_what_a_gateway_has_begun(broker, service, start_gateway, tmp_path):
-    gateway = start_gateway("--events", broker.url)
-    gateway.create_poll()
-    service.take(lambda: len(service.received) == 1)
-    gateway.stop()
-    silent = start_gateway(store=gateway.store, folder=tmp_path)
-    silent.create_poll()
-    silent.wait_for_line("events are kept")
-    silent.stop()
-    done = run_to_end("migrate", "--database", gateway.store.uri, "--events", "off")
-    assert done.returncode == 0, done.stderr
-    again = start_gateway("--events", broker.url, store=gateway.store)
-    again.create_poll()
-    service.take(lambda: len(service.received) == 2)
-    service.take_quiet()
-    assert len(service.received) == 2, "what was kept between is forgotten"

@@ -6,7 +6,7 @@ import Testing
 
 struct EventTests {
     /// All that waits, a line for each ballot and change; it is left there.
-    private func lines(_ store: any AnyStore) throws -> [String] {
+    static func lines(_ store: any AnyStore) throws -> [String] {
         try store.events(limit: 10_000).flatMap { event -> [String] in
             switch event.content {
             case .ballots(let ballots):
@@ -18,7 +18,7 @@ struct EventTests {
         }
     }
 
-    private func forgetAll(_ store: any AnyStore) throws {
+    static func forgetAll(_ store: any AnyStore) throws {
         try store.forget(try store.events(limit: 10_000).map(\.id))
     }
 
@@ -29,13 +29,13 @@ struct EventTests {
         let poll = try test.createPoll()
         #expect(try test.settleOne(test.ballot(1, in: poll, for: 0)).isStored)
         #expect(try !store.isRecording())
-        #expect(try lines(store) == [])
+        #expect(try Self.lines(store) == [])
         for _ in 0..<2 { try store.setRecording(true) }
         #expect(try store.isRecording())
         try test.reopen()
         #expect(try test.store.isRecording(), "the database remembers")
         #expect(try test.settleOne(test.ballot(2, in: poll, for: 0)).isStored)
-        #expect(try lines(test.store) == ["voter 2: 0 -> 1"])
+        #expect(try Self.lines(test.store) == ["voter 2: 0 -> 1"])
         for _ in 0..<2 { try test.store.setRecording(false) }
         #expect(try !test.store.isRecording())
         #expect(try test.settleOne(test.ballot(3, in: poll, for: 0)).isStored)
@@ -59,7 +59,7 @@ struct EventTests {
         _ = try store.close(poll.id)
         _ = try store.close(poll.id)
         #expect(
-            try lines(store) == [
+            try Self.lines(store) == [
                 "created scheduled [0, 0]", "changed scheduled [0, 0, 0]", "opened open [0, 0, 0]",
                 "voter 1: 0 -> 4", "changed open [0, 0, 1]", "closed closed [0, 0, 1]",
             ])
@@ -76,8 +76,8 @@ struct EventTests {
         let final = try #require(try test.poll(poll.id))
         #expect(facts.revision == final.tally.revision && facts.closedAt == final.closedAt)
         #expect(facts.ballots == 1 && facts.startsAt == final.startsAt && facts.endTime == nil)
-        try forgetAll(store)
-        #expect(try store.eventCount() == 0 && lines(store) == [])
+        try Self.forgetAll(store)
+        #expect(try store.eventCount() == 0 && Self.lines(store) == [])
     }
 
     @Test(arguments: Backend.allCases)
@@ -92,7 +92,7 @@ struct EventTests {
         test.clock.now += 300
         #expect(try test.store.makeDueTransitions(limit: 9).count == 2)
         #expect(
-            try lines(test.store) == [
+            try Self.lines(test.store) == [
                 "created scheduled [0, 0]", "opened open [0, 0]", "closed closed [0, 0]",
             ])
         #expect(
@@ -113,7 +113,7 @@ struct EventTests {
         _ = try store.settle(
             (0..<2 * size).map { test.ballot($0, in: poll, for: $0 % 2) })
         #expect(
-            try lines(store).sorted()
+            try Self.lines(store).sorted()
                 == (0..<2 * size).map { "voter \($0): 0 -> \(1 << ($0 % 2))" }.sorted())
         let ids = try store.events(limit: 10_000).flatMap { event -> [Int64] in
             guard case .ballots(let ballots) = event.content else { return [] }
@@ -142,18 +142,19 @@ struct EventTests {
         _ = try test.store.settle([
             test.ballot(4, in: poll, for: 0), test.ballot(4, in: poll, for: 1),
         ])
-        let told = try lines(test.store)
+        let told = try Self.lines(test.store)
         #expect(
             told.prefix(4) == [
                 "voter 1: 0 -> 1", "voter 2: 0 -> 1", "voter 1: 1 -> 2", "voter 1: 2 -> 1",
             ])
         #expect(
-            sums(of: try test.store.events(limit: 99)) == (try test.poll(poll.id)?.tally.counts))
+            Self.sums(of: try test.store.events(limit: 99))
+                == (try test.poll(poll.id)?.tally.counts))
         try test.expectConsistent(poll.id)
     }
 
     /// What the ballots add up to, as a service would that knows nothing else.
-    private func sums(of events: [RecordedEvent]) -> [Int64] {
+    static func sums(of events: [RecordedEvent]) -> [Int64] {
         var counts: [Int64] = [0, 0]
         for event in events {
             guard case .ballots(let ballots) = event.content else { continue }
@@ -174,20 +175,20 @@ struct EventTests {
         try store.setRecording(true)
         let poll = try test.createPoll()
         let closed = try store.close(try test.createPoll().id).0.poll
-        try forgetAll(store)
+        try Self.forgetAll(store)
         let outcomes = try store.settle(
             (0..<100).map { test.ballot($0, in: $0 % 2 == 0 ? poll : closed, for: 0) }
         ).outcomes
         #expect(outcomes.filter(\.isStored).count == 50)
-        #expect(try lines(store).count == 50)
-        try forgetAll(store)
+        #expect(try Self.lines(store).count == 50)
+        try Self.forgetAll(store)
         _ = try store.close(poll.id)
-        try forgetAll(store)
+        try Self.forgetAll(store)
         test.clock.now += 1_000
         for step in RetentionStep.allCases {
             while try store.retain(step, closedForMilliseconds: 1_000, limit: 20) > 0 {}
         }
-        #expect(try lines(store) == [])
+        #expect(try Self.lines(store) == [])
     }
 
     @Test(arguments: Backend.allCases)
@@ -202,7 +203,7 @@ struct EventTests {
         while try !store.makeDueTransitions(limit: 9).isEmpty {}
         let events = try store.events(limit: 9)
         #expect(
-            try lines(store) == [
+            try Self.lines(store) == [
                 "voter 1: 0 -> 2", "changed open [0, 1, 0]", "deleted closed [0, 1, 0]",
             ])
         for event in events {
@@ -279,189 +280,6 @@ struct EventTests {
             choices: Choices(mask: 1), edition: 0, allowsChange: false, voter: "ada", castAt: 5,
             ticket: nil)
         #expect(try parts.settle([ballot]).outcomes[0].isStored)
-        #expect(try lines(parts) == ["ada: 0 -> 1"])
-    }
-
-    // MARK: Many gateways
-
-    @Test func `one gateway at a time, until it lets go or falls silent`() throws {
-        let test = try TestStore(.postgres)
-        let store = test.store
-        #expect(try store.lease(to: 1, forMilliseconds: 1_000))
-        #expect(try !store.lease(to: 2, forMilliseconds: 1_000))
-        test.clock.now += 900
-        #expect(try store.lease(to: 1, forMilliseconds: 1_000), "and again")
-        test.clock.now += 999
-        #expect(try !store.lease(to: 2, forMilliseconds: 1_000))
-        test.clock.now += 1
-        #expect(try store.lease(to: 2, forMilliseconds: 1_000))
-        #expect(try !store.lease(to: 1, forMilliseconds: 1_000))
-        try store.endLease(of: 1)
-        #expect(try !store.lease(to: 1, forMilliseconds: 1_000), "not its to end")
-        try store.endLease(of: 2)
-        #expect(try store.lease(to: 1, forMilliseconds: 1_000))
-    }
-
-    @Test func `what commits late is found, and its poll's order is the order of the commits`()
-        throws
-    {
-        let test = try TestStore(.postgres)
-        let store = test.store
-        let (slow, quick) = (try test.createPoll(), try test.createPoll())
-        try store.setRecording(true)
-        let connection = try PostgresConnection(
-            conninfo: PrivatePostgres.shared.conninfo(test.database),
-            deadline: postgresDeadline(in: 60_000))
-        func run(_ sql: String) throws {
-            try connection.execute(sql, until: postgresDeadline(in: 60_000))
-        }
-        // A transaction has its number, its ballot and its row of events, and does not end.
-        try run("BEGIN")
-        try run(
-            """
-            INSERT INTO pollstream.ballots VALUES
-                ('\(hex(slow.id))-0000-0000-000000000001', 1, 1, NULL, 'late', 5)
-            """)
-        test.clock.now += 1
-        _ = try store.settle([test.ballot(1, in: quick, for: 0)])
-        // In the slow poll another comes first: its transaction is younger, its commit older.
-        _ = try store.settle([test.ballot(2, in: slow, for: 0)])
-        try run(
-            """
-            SELECT * FROM pollstream.settle('{\(slow.id.rawValue)}', '{0}', '{1}', '{2}', '{1}',
-                '{1,0}', '{}')
-            """)
-        let early = try store.events(limit: 99)
-        #expect(try lines(store) == ["voter 1: 0 -> 1", "voter 2: 0 -> 1"])
-        try store.forget(early.map(\.id))
-        test.clock.now += 1
-        _ = try store.settle([test.ballot(3, in: quick, for: 0)])
-        try store.forget(try store.events(limit: 99).map(\.id))
-        #expect(try store.eventCount() == 0)
-        try run("COMMIT")
-        #expect(try lines(store) == ["late: 0 -> 1"])
-        _ = try store.close(slow.id)
-        #expect(try lines(store) == ["late: 0 -> 1", "closed closed [2, 0]"])
-    }
-
-    /// The poll's part of a key, and the next two bytes.
-    private func hex(_ id: PollID) -> String {
-        let digits = String(UInt64(id.rawValue), radix: 16)
-        let whole = String(repeating: "0", count: 12 - digits.count) + digits
-        return "\(whole.prefix(8))-\(whole.dropFirst(8))"
-    }
-
-    @Test func `gateways vote, change and close at once, and nothing is lost or out of order`()
-        async throws
-    {
-        let test = try TestStore(.postgres)
-        let database = test.database
-        let polls = try (0..<4).map { number in
-            try test.createPoll { $0.allowsChange = number % 2 == 0 }
-        }
-        try test.store.setRecording(true)
-        // A clock that goes, so that revisions tell the truth about time.
-        try test.execute(
-            """
-            CREATE OR REPLACE FUNCTION pollstream.unix_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
-            'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-            """)
-        let batches = (0..<4).map { gateway in
-            (0..<30).map { number in
-                (0..<(number % 3 == 0 ? 60 : 5)).map { index in
-                    test.ballot(
-                        (gateway * 7 + number * 3 + index) % 90, in: polls[(number + index) % 4],
-                        for: (gateway + number + index) % 2)
-                }
-            }
-        }
-        let isDone = Flag()
-        async let voted: Void = withThrowingTaskGroup(of: Void.self) { group in
-            for batches in batches {
-                group.addTask {
-                    try await onThread {
-                        let gateway = try PostgresParts(
-                            PostgresStore(conninfo: PrivatePostgres.shared.conninfo(database)))
-                        for (number, batch) in batches.enumerated() {
-                            _ = try gateway.settle(batch)
-                            if number == 20 { _ = try gateway.close(polls[number % 4].id) }
-                        }
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-        async let heard = onThread {
-            let reader = try PostgresParts(
-                PostgresStore(conninfo: PrivatePostgres.shared.conninfo(database)))
-            var events: [RecordedEvent] = []
-            while true {
-                let isLast = isDone.value
-                let page = try reader.events(limit: 64)
-                events += page
-                try reader.forget(page.map(\.id))
-                if page.isEmpty, isLast { return events }
-            }
-        }
-        try await voted
-        isDone.value = true
-        let events = try await heard
-        #expect(Set(events.map(\.id)).count == events.count)
-        for poll in polls {
-            let own = events.filter { $0.pollID == poll.id }
-            let revisions = own.map(\.id.order)
-            #expect(revisions == revisions.sorted())
-            let tally = try #require(try test.poll(poll.id)).tally
-            #expect(sums(of: own) == tally.counts)
-            #expect(tally.ballots > 0)
-            try expectStored(own, poll.id, in: test)
-        }
-        #expect(
-            try test.store.eventCount() == 0
-                && test.integer("SELECT count(*) FROM event_ballots") == 0)
-    }
-
-    /// Who takes every word for the newest ends with what the database has.
-    private func expectStored(_ events: [RecordedEvent], _ id: PollID, in test: TestStore) throws {
-        var choices: [String: Choices] = [:]
-        var isClosed = false
-        for event in events {
-            switch event.content {
-            case .change(let kind, _): isClosed = kind == .closed
-            case .ballots(let ballots):
-                #expect(!isClosed)
-                for ballot in ballots {
-                    #expect((choices[ballot.voter] ?? Choices(mask: 0)) == ballot.replaced)
-                    choices[ballot.voter] = ballot.choices
-                }
-            }
-        }
-        let stored = try test.store.ballots(of: id, after: nil, limit: 1_000)
-        #expect(choices == Dictionary(uniqueKeysWithValues: stored.map { ($0.voter, $0.choices) }))
-    }
-
-    @Test func `switching it on and off under votes fails none of them`() async throws {
-        let test = try TestStore(.postgres)
-        let database = test.database
-        let poll = try test.createPoll()
-        let batches = (0..<120).map { number in
-            (0..<(number % 4 == 0 ? 50 : 3)).map { test.ballot(number * 50 + $0, in: poll, for: 0) }
-        }
-        let isDone = Flag()
-        async let stored = onThread {
-            defer { isDone.value = true }
-            let gateway = try PostgresParts(
-                PostgresStore(conninfo: PrivatePostgres.shared.conninfo(database)))
-            return try batches.flatMap { try gateway.settle($0).outcomes }.filter(\.isStored).count
-        }
-        var isOn = false
-        while !isDone.value {
-            isOn.toggle()
-            // A row of locks that is long at this moment is tried again.
-            for _ in 0..<20 where (try? test.store.setRecording(isOn)) == nil {}
-        }
-        #expect(try await stored == batches.reduce(0) { $0 + $1.count })
-        try test.store.setRecording(false)
-        try test.expectConsistent(poll.id)
+        #expect(try Self.lines(parts) == ["ada: 0 -> 1"])
     }
 }
