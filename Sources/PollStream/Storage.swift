@@ -26,6 +26,11 @@ struct Storage {
         switch configuration.database {
         case .sqlite(let path):
             let store = try SQLiteStore(path: path, migrates: configuration.migrates)
+            if let path = store.missingLog {
+                log.warning(
+                    "the ballots counted last may be missing: the database was not closed, and "
+                        + "its log is gone", ["log": path])
+            }
             ledgers = [store]
             catalogue = store
             exports = [store, store]

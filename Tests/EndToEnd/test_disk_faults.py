@@ -85,3 +85,24 @@ def test_a_slow_disk_makes_batches_and_stalls_no_loop(start_gateway):  # K23
                 viewer.until("ack")
             assert 0.2 < time.monotonic() - began < 5, "a hundred ballots, one by one"
     assert gateway.stored_ballots() == 100
+
+
+@pytest.mark.parametrize("taken", ["-shm", "-wal"])
+def test_what_is_taken_away_beside_the_database_is_recovered_or_told(start_gateway, taken):  # K19
+    gateway = start_gateway()
+    poll = gateway.create_poll()
+    for number in range(20):
+        gateway.cast(poll, 0, f"voter {number}")
+    gateway.kill()
+    path = gateway.store.path
+    path.with_name(path.name + taken).unlink()
+    again = start_gateway(store=gateway.store, folder=gateway.folder)
+    told = "the ballots counted last may be missing"
+    if taken == "-shm":
+        assert again.results(poll)["total"] == 20
+        assert told not in again.log_text()
+    else:
+        again.wait_for_line(told, "-wal")
+        again.stop()
+        once_more = start_gateway(store=gateway.store, folder=gateway.folder)
+        assert told not in once_more.log_text(), "said once"

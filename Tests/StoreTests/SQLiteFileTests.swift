@@ -252,6 +252,33 @@ struct SQLiteFileTests {
         withExtendedLifetime(foreign) {}
     }
 
+    @Test func `a log that was taken away is noticed, once`() throws {
+        try makeDatabase(ballotCount: 10)
+        func missingLog() throws -> String? {
+            let store = try open()
+            defer { store.close() }
+            return store.missingLog
+        }
+        #expect(try missingLog() == nil, "it was closed")
+        // As a gateway that is killed leaves it.
+        try writeFile(path + ".lock", [1])
+        #expect(try missingLog()?.hasSuffix("test.db-wal") == true)
+        #expect(try missingLog() == nil)
+    }
+
+    @Test func `a killed gateway's log is no missing one`() throws {
+        let path = directory.path + "/killed.db"
+        let store = try open(path)
+        try writeFile(directory.path + "/copy.db", try readFile(path))
+        try writeFile(directory.path + "/copy.db-wal", try readFile(path + "-wal"))
+        try writeFile(directory.path + "/copy.db.lock", try readFile(path + ".lock"))
+        store.close()
+        let copy = try open(directory.path + "/copy.db")
+        #expect(copy.missingLog == nil)
+        copy.close()
+        #expect(try readFile(directory.path + "/copy.db.lock").isEmpty)
+    }
+
     @Test func `another program that writes makes a commit wait, then unavailable`() throws {
         var settings = SQLiteSettings()
         settings.busyMilliseconds = 50

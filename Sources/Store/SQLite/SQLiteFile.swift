@@ -9,7 +9,7 @@ import Glibc
 ///
 /// A log (`-wal`) of another database carries other salts and checksums, so SQLite passes over it.
 /// A log that was taken away takes with it what had not been copied into the database yet; nothing
-/// in the file can tell.
+/// in the file can tell, but the lock file can: a log is there as long as a database is open.
 struct SQLiteFile: Sendable {
     let path: String
     let settings: SQLiteSettings
@@ -106,6 +106,11 @@ struct SQLiteFile: Sendable {
             try connection.execute("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY")
             return connection
         } catch { throw useError(error) }
+    }
+
+    /// Whether a database is there without the log that one has which was not closed.
+    var lacksLog: Bool {
+        (Self.byteCount(path) ?? 0) > 0 && Self.byteCount(path + "-wal") == nil
     }
 
     /// - Returns: the schema's version; 0 for an empty file.

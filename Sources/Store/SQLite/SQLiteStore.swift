@@ -27,6 +27,9 @@ struct SQLiteSettings: Sendable {
 /// `@unchecked Sendable`: the pools lend a connection to one thread at a time; the rest is constant.
 package final class SQLiteStore: @unchecked Sendable {
     package let keys: StoreKeys
+    /// Somebody has taken away the log of a database whose gateway was killed, and with it perhaps the
+    /// ballots that were counted last; where that is so, its path.
+    package let missingLog: String?
 
     let clock: @Sendable () -> Int64
     let settings: SQLiteSettings
@@ -58,6 +61,7 @@ package final class SQLiteStore: @unchecked Sendable {
         try Self.expectLibrary()
         let file = try SQLiteFile(path: path, settings: settings)
         lockFile = try LockFile(path: file.path + ".lock")
+        missingLog = lockFile.wasLeftOpen && file.lacksLog ? file.path + "-wal" : nil
         keys = try file.prepare(schema, migrates: migrates)
         writer = ConnectionPool(size: 1) { () throws(StoreError) in try file.openWriter() }
         reader = ConnectionPool(size: 1) { () throws(StoreError) in try file.openReader() }
@@ -67,6 +71,7 @@ package final class SQLiteStore: @unchecked Sendable {
         self.settings = settings
         // What cannot be opened is said at the start, not by the first ballot.
         try writer.withConnection { (_) throws(StoreError) in }
+        lockFile.noteOpen()
     }
 
     /// Whether the file could be opened; it is left as it is, and not made where it is missing.
