@@ -1,6 +1,7 @@
 """A TCP proxy in front of PostgreSQL that knows where a message of the client ends, and does to it
 what a network, or a peer that dies, would do (PostgreSQL 15, "Frontend/Backend Protocol")."""
 
+import random
 import re
 import socket
 import struct
@@ -14,7 +15,8 @@ BEFORE_STARTUP = {80877103, 80877104}
 class FaultProxy:
     """Forwards to `target`. `connected` holds when each client came, in monotonic seconds.
 
-    Faults: `black_hole` while it is set, nothing passes either way and nothing is answered;
+    Faults: `delays`, what each message of a client waits at least and at most, in seconds;
+    `black_hole` while it is set, nothing passes either way and nothing is answered;
     `once(test, deed)` does `deed` when a message of a client passes `test(kind, body)`: "reset"
     before it is forwarded, "hold" until `release` is set (`passed` is set when it has been
     forwarded then), "swallow" its answer and reset.
@@ -27,6 +29,7 @@ class FaultProxy:
         self.happened = threading.Event()
         self.passed = threading.Event()
         self.connected: list[float] = []
+        self.delays: tuple[float, float] | None = None
         self._fault = None
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -93,6 +96,7 @@ class FaultProxy:
                     swallowing.set()
                 while self.black_hole.is_set():
                     time.sleep(0.01)
+                self._delay(kind)
                 server.sendall(head + body)
                 if deed == "hold":
                     self.passed.set()
@@ -113,6 +117,11 @@ class FaultProxy:
         except OSError:
             pass
         self._reset(pair)
+
+    def _delay(self, kind: str):
+        """A round trip's worth: of what a client waits for the answer of, not of each row."""
+        if self.delays is not None and kind in "SQc":
+            time.sleep(random.uniform(*self.delays))
 
     def _deed(self, kind: str, body: bytes) -> str | None:
         with self._lock:

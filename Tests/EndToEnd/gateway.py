@@ -1,6 +1,7 @@
 """One real gateway process on free ports, and the calls a test makes on it."""
 
 import collections
+import contextlib
 import datetime
 import os
 import re
@@ -70,10 +71,10 @@ def clean_environment(extra=None) -> dict[str, str]:
     return kept | (extra or {})
 
 
-def run_to_end(*arguments, environment=None, folder=None) -> subprocess.CompletedProcess:
+def run_to_end(*arguments, environment=None, folder=None, under=()) -> subprocess.CompletedProcess:
     """Runs `pollstream ARGUMENTS`, which must end by itself, and returns its code and output."""
     return subprocess.run(
-        [binary(), *map(str, arguments)],
+        [*under, binary(), *map(str, arguments)],
         env=clean_environment(environment),
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -264,6 +265,29 @@ class Gateway:
         return requests.request(
             method, self.ops_url + path, timeout=ANSWER_SECONDS, proxies={"http": ""}
         )
+
+    @contextlib.contextmanager
+    def alive(self, seconds: float = 2):
+        """Meanwhile the process says in so much time that it lives, and whether it is ready. Twice
+        what is promised: machines under test are busy."""
+        over, slow = threading.Event(), []
+
+        def look():
+            while not over.wait(0.1):
+                for path, statuses in (("/livez", {200}), ("/readyz", {200, 503})):
+                    began = time.monotonic()
+                    status = self.ops("GET", path).status_code
+                    if status not in statuses or time.monotonic() - began > seconds:
+                        slow.append((path, status, time.monotonic() - began))
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        assert not slow, slow
 
     def create_poll(self, options=("Yes", "No"), **fields) -> Poll:
         body = {"title": "Which way?", "options": list(options)} | fields

@@ -49,11 +49,12 @@ class Onlookers:
                 pass
         return (time.monotonic() - began) * 1000
 
-    def watch(self, seconds: float, pause: float = 0.1) -> Latencies:
-        """Votes on and on for so long."""
+    def watch(self, seconds: float, pause: float = 0.1, alive_within: float = 5) -> Latencies:
+        """Votes on and on for so long, and the process says all the while that it lives."""
         latencies = Latencies()
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline or len(latencies.values) < 3:
-            latencies.values.append(self.vote())
-            time.sleep(pause)
+        with self.gateway.alive(alive_within):
+            while time.monotonic() < deadline or len(latencies.values) < 3:
+                latencies.values.append(self.vote())
+                time.sleep(pause)
         return latencies

@@ -108,9 +108,9 @@ def test_a_top_level_that_is_no_object_is_refused(gateway, top):
 
 
 NOT_AN_INTEGER = ["1.0", "1e0", "1.5", "-0", "1E2", "true", '"1"', "null", "[]", "{}"]
-NO_SUCH_INTEGER = ["-1", "0", "2147483648", "9007199254740993", "9223372036854775807",
-                   "9223372036854775808", "18446744073709551616", "9" * 400, "1e999", "1e-999",
-                   "-9223372036854775809"]  # fmt: skip
+NO_SUCH_INTEGER = ["-1", "0", "2147483648", "9007199254740993", "9223372036854775807"]
+TOO_LARGE = ["9223372036854775808", "18446744073709551616", "9" * 400, "1e999", "1e-999",
+             "-9223372036854775809"]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", NOT_AN_INTEGER)
@@ -122,14 +122,29 @@ def test_only_an_integer_is_an_id(gateway, poll, number):
     assert answer.json()["error"]["field"] == "option_id"
 
 
-@pytest.mark.parametrize("number", NO_SUCH_INTEGER, ids=lambda number: number[:22])
-def test_an_integer_that_is_no_option_finds_none_and_overflows_nothing(gateway, poll, number):
-    for body in (
-        f'{{"poll_id":{poll.id},"option_id":{number},"voter":"v"}}',
-        f'{{"poll_id":{poll.id},"option_ids":[{number}],"voter":"v"}}',
-        f'{{"poll_id":{number},"option_id":{poll.options[0]},"voter":"v"}}',
-    ):
-        assert posted(gateway, "/votes/", body.encode()).status in (404, 422)
+def with_number(poll, number: str):
+    """Ballots with it where an integer belongs: the member, and what is not found by it."""
+    return (
+        (f'{{"poll_id":{poll.id},"option_id":{number},"voter":"v"}}', "option_id", "option"),
+        (f'{{"poll_id":{poll.id},"option_ids":[{number}],"voter":"v"}}', "option_ids", "option"),
+        (f'{{"poll_id":{number},"option_id":{poll.options[0]},"voter":"v"}}', "poll_id", "poll"),
+    )
+
+
+@pytest.mark.parametrize("number", NO_SUCH_INTEGER)
+def test_an_integer_that_is_no_id_finds_nothing(gateway, poll, number):  # E06
+    for body, _, what in with_number(poll, number):
+        answer = posted(gateway, "/votes/", body.encode())
+        assert (answer.status, answer.code) == (404, f"{what}_not_found"), body
+    assert gateway.results(poll)["total"] == 0
+
+
+@pytest.mark.parametrize("number", TOO_LARGE, ids=lambda number: number[:22])
+def test_what_no_integer_can_hold_is_refused_by_name(gateway, poll, number):  # E07
+    for body, field, _ in with_number(poll, number):
+        answer = posted(gateway, "/votes/", body.encode())
+        assert (answer.status, answer.code) == (422, "invalid"), body
+        assert answer.json()["error"]["field"] == field
     assert gateway.results(poll)["total"] == 0
 
 

@@ -1,6 +1,8 @@
 """openapi.json and asyncapi.json: they are valid, they are what is served, and the gateway keeps to
 them. What every other test gets is held against them, too (`described.py`)."""
 
+import re
+
 import openapi_spec_validator
 import pytest
 
@@ -185,6 +187,19 @@ def original(ask, poll, closed):
         json=ballot | {"poll_id": closed.id, "option_id": closed.options[0]})  # fmt: skip
     ask(400, method="POST", path="/api/vote/", json={})
     ask(415, method="POST", path="/api/vote/", data="x")
+
+
+@pytest.mark.parametrize("path", [path for path in OPENAPI["paths"]])
+def test_each_route_names_its_methods_to_whoever_uses_another(gateway, path):  # B09
+    methods = {name.upper() for name in OPENAPI["paths"][path] if name != "parameters"}
+    poll = gateway.create_poll()
+    values = {"id": poll.id, "code": poll.body["join_code"]}
+    where = re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1], "x")), path)
+    for method in {"PUT", "TRACE", "FOO", "DELETE", "PATCH", "POST", "GET"} - methods:
+        answer = gateway.call(method, where)
+        assert answer.status_code == 405, (method, where)
+        allowed = {name.strip() for name in answer.headers["Allow"].split(",")}
+        assert methods <= allowed and method not in allowed
 
 
 def ask_for_what_is_not_served(gateway):

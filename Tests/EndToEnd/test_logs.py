@@ -155,6 +155,15 @@ def test_what_clients_do_wrong_is_told_at_debug_alone_and_a_signal_turns_that_on
     assert len(lines(gateway, "request refused")) == 1
 
 
+def test_no_address_of_a_client_is_in_the_log(start_gateway):  # L02
+    gateway = start_gateway("--log-level", "debug", "--trusted-proxy", "127.0.0.1")
+    for path in ("/nowhere", "/polls/7/", "/votes/", "/ws/"):
+        answer = gateway.get(path, headers={"X-Forwarded-For": "203.0.113.77"})
+        gateway.wait_for_line(answer.headers["X-Request-Id"])
+    assert "203.0.113" not in gateway.log_text()
+    assert not [line for line in gateway.log if "request" in line and "127.0.0.1" in line]
+
+
 def test_no_secret_is_in_the_log_whatever_goes_wrong(start_gateway):
     gateway = start_gateway(
         "--log-level",

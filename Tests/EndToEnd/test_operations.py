@@ -10,7 +10,7 @@ import prometheus
 from gateway import limits
 from live import Viewer
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
-from wire import Wire, get, upgrade
+from wire import Wire, ballot, get, upgrade
 
 
 def test_a_gateway_that_runs_is_live_and_ready(gateway):
@@ -200,6 +200,36 @@ def test_a_drain_takes_no_longer_than_it_may(start_gateway):
             half.send(b"GET /polls/ HTTP/1.1\r\nHost:")
             gateway.terminate()
             assert gateway.wait(15) == 0
+
+
+def test_a_drain_ends_in_time_while_storage_is_away(start_gateway):  # K03
+    gateway = start_gateway("--drain", "2s", *limits(commit_timeout="20s"))
+    poll = gateway.create_poll()
+    with gateway.storage_stalled(), Wire(gateway) as voter:
+        voter.send(ballot(poll, "ada"))
+        time.sleep(0.5)
+        began = time.monotonic()
+        gateway.terminate()
+        assert gateway.wait(15) == 0
+        assert time.monotonic() - began < 2 + 3
+        # It is told that nobody knows, or nothing: never that it counts.
+        assert b" 201 " not in voter.rest()
+    gateway.start()
+    assert gateway.vote(poll, 0, "ada").status_code in (200, 201)
+    assert gateway.results(poll)["total"] == 1 == gateway.stored_ballots()
+
+
+def test_a_drain_waits_for_no_reader_that_has_stopped(start_gateway):  # K03
+    gateway = start_gateway("--drain", "1s")
+    for _ in range(40):
+        gateway.create_poll([f"option {n} " * 20 for n in range(20)])
+    with Wire(gateway, receive_buffer=2048) as reader:
+        reader.send(get("/polls/?page_size=100") * 100)
+        time.sleep(0.5)
+        began = time.monotonic()
+        gateway.terminate()
+        assert gateway.wait(15) == 0
+        assert time.monotonic() - began < 1 + 3
 
 
 def test_ballots_answered_while_draining_are_stored(start_gateway):

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+import prometheus
 from answers import refused, rows
 from fault_proxy import FaultProxy, copies, ends_copy, merges
 from follower import Follower
@@ -239,10 +240,11 @@ def test_a_black_hole_costs_the_commit_limit_and_one_attempt_a_second(
         viewer.until("snapshot")
         proxy.black_hole.set()
         before, began = len(proxy.connected), time.monotonic()
-        answer = gateway.vote(poll, 0, "ada")
-        assert answer.status_code in (503, 504), answer.text
-        assert time.monotonic() - began < 2 * COMMIT_LIMIT
-        time.sleep(7)
+        with gateway.alive():
+            answer = gateway.vote(poll, 0, "ada")
+            assert answer.status_code in (503, 504), answer.text
+            assert time.monotonic() - began < 2 * COMMIT_LIMIT
+            time.sleep(7)
         attempts = len(proxy.connected) - before
         assert attempts <= time.monotonic() - began + 1, "at most one a second"
         assert viewer.ask(type="ping")["type"] == "pong"
@@ -258,7 +260,7 @@ def test_a_server_frozen_for_half_a_minute(server, start_gateway):
     poll = gateway.create_poll()
     with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
         viewer.until("snapshot")
-        with server.frozen():
+        with server.frozen(), gateway.alive():
             began = time.monotonic()
             for name in ("ada", "bob"):
                 asked = time.monotonic()
@@ -274,6 +276,22 @@ def test_a_server_frozen_for_half_a_minute(server, start_gateway):
     while gateway.results(poll)["total"] != gateway.stored_ballots():
         assert time.monotonic() < deadline
     assert gateway.audit(poll)["consistent"] is True
+
+
+def test_a_slow_way_to_the_server_makes_batches_and_times_nobody_out(  # I09
+    database, proxy, start_gateway
+):
+    gateway = start_gateway(store=through(database, proxy))
+    poll = gateway.create_poll()
+    proxy.delays = (0.1, 0.3)
+    with gateway.alive():
+        receipts = vote_at_once(gateway, poll, (f"voter {number}" for number in range(1_000)))
+    proxy.delays = None
+    assert set(receipts.outcomes.values()) == {"counted"}
+    check_books(gateway, poll, receipts)
+    samples = prometheus.parse(gateway.ops("GET", "/metrics").text)
+    ballots = samples["pollstream_ledger_batch_ballots_sum"]
+    assert ballots / samples["pollstream_ledger_batch_ballots_count"] > 10, "they go in batches"
 
 
 @pytest.mark.timeout(120)

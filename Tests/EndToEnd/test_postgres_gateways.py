@@ -64,6 +64,34 @@ def test_a_thousand_voters_on_a_hundred_sockets_each_are_a_thousand_ballots(
     assert sorted(row["voter"] for row in exported) == sorted(names)
 
 
+@pytest.mark.timeout(120)
+def test_of_different_choices_through_many_gateways_one_wins(database, start_gateway):  # F09
+    gateways = [start_gateway(store=database) for _ in range(3)]
+    poll = gateways[0].create_poll(["a", "b", "c"])
+    names = [f"voter {number}" for number in range(200)]
+    told = [Receipts() for _ in range(9)]
+
+    def vote(number: int):
+        own = random.Random(number).sample(names, len(names))
+        ballots = (type(b)(b.voter, poll.options[number % 3]) for b in ballots_for(poll, own))
+        cast_over_websocket(gateways[number // 3], poll, ballots, told[number], 16)
+
+    join(in_threads(*((vote, number) for number in range(len(told)))), 100)
+    heard = [{b.voter: outcome for b, outcome in each.outcomes.items()} for each in told]
+    won = [0, 0, 0]
+    for name in names:
+        # The same choice again is counted as well, as it was; another is not.
+        chosen = {number % 3 for number, each in enumerate(heard) if each[name] == "counted"}
+        (winner,) = chosen
+        assert all(
+            each[name] == ("counted" if number % 3 == winner else "already_voted")
+            for number, each in enumerate(heard)
+        )
+        won[winner] += 1
+    assert gateways[-1].results(poll)["counts"] == won
+    assert gateways[1].audit(poll)["consistent"] is True
+
+
 @pytest.mark.timeout(240)
 def test_a_ballot_counts_if_and_only_if_it_was_stored_before_the_close(database, start_gateway):
     gateways = [start_gateway(store=database) for _ in range(3)]

@@ -1,5 +1,6 @@
 """The command line: what it takes, what it refuses, and with which exit code."""
 
+import os
 import shutil
 import socket
 import sqlite3
@@ -109,6 +110,27 @@ def test_a_database_where_none_can_be_is_refused(tmp_path):
     # What it is, where it is, and what to do, in words.
     assert "unusable" not in done.stderr
     assert "make it, and let this user write there" in done.stderr
+
+
+def test_a_user_without_rights_is_told_where(tmp_path):  # K26
+    path = tmp_path / "pollstream.db"
+    path.write_bytes(b"")
+    path.chmod(0)
+    nobody = ["setpriv", "--reuid", "65534", "--clear-groups", "--"] if os.geteuid() == 0 else []
+    done = run_to_end("serve", *loopback(tmp_path), under=nobody)
+    assert done.returncode == DEPENDENCY
+    assert "pollstream.db" in done.stderr and "ermission denied" in done.stderr
+    assert path.stat().st_size == 0
+
+
+def test_a_machine_that_knows_no_names_is_told_so(tmp_path):  # K26
+    empty = 'mount --bind /dev/null /etc/resolv.conf && exec "$@"'
+    done = run_to_end(
+        "check", "--database", "postgres://nosuch.invalid/polls", "--listen", "127.0.0.1:0",
+        under=["unshare", "--map-root-user", "--mount", "sh", "-c", empty, "sh"],
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--database: " in done.stderr and "nosuch.invalid" in done.stderr
 
 
 def test_a_variable_with_a_wrong_letter_is_told(tmp_path):

@@ -127,3 +127,5 @@ def test_the_unit_waits_for_a_drain_and_starts_nothing_that_is_configured_wrongl
     assert set(unit["RestartPreventExitStatus"][0].split()) == {"1", "64"}
     assert unit["Type"] == ["notify"]
     assert int(unit["LimitNOFILE"][0]) >= 100_000
+    # What is in its memory is not for a file.
+    assert unit["LimitCORE"] == ["0"]

@@ -88,11 +88,15 @@ def test_a_ref_comes_back_as_it_was(gateway, ref):
         assert viewer.ask(type="ping", ref=ref)["ref"] == ref
 
 
-@pytest.mark.parametrize("ref", [None, [1], {"a": 1}, True], ids=repr)
-def test_a_ref_that_is_no_text_never_kills_the_socket(gateway, ref):
+@pytest.mark.parametrize(
+    "ref", [[1], {"a": 1}, True, 1.5, "x" * 1024], ids=lambda ref: repr(ref)[:12]
+)
+def test_a_ref_that_is_no_short_text_is_refused_and_not_repeated(gateway, ref):  # E19
     with Viewer(gateway) as viewer:
         viewer.send(type="ping", ref=ref)
-        assert viewer.receive()["type"] in ("pong", "error")
+        error = viewer.receive()
+        assert (error["type"], error["code"]) == ("error", "invalid")
+        assert "ref" not in error or error["ref"] is None
         assert viewer.said_by_now() == []
 
 

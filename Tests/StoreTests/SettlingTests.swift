@@ -243,14 +243,17 @@ struct SettlingTests {
         let test = try TestStore(backend)
         let store = test.store
         let poll = try test.createPoll()
-        let names = ["", "O'Brien; DROP TABLE ballots", "=1+1", "tab\tnew\nline", "🗳️é", "\\N"]
+        let odd = ["", "O'Brien; DROP TABLE ballots", "=1+1", "tab\tnew\nline", "🗳️é", "\\N", "\\."]
+        // Few are merged, many are copied.
+        let names = odd + (0..<100).map { "\(odd[$0 % odd.count])\($0 % 3 == 0 ? "\\" : "")" }
         let batch = names.enumerated().map { voter, name in
             var ballot = test.ballot(voter, in: poll, for: 0)
             ballot.voter = name
             return ballot
         }
-        _ = try store.settle(batch)
-        #expect(try store.ballots(of: poll.id, after: nil, limit: 99).map(\.voter) == names)
+        _ = try store.settle(Array(batch.prefix(odd.count)))
+        #expect(try store.ballots(of: poll.id, after: nil, limit: 999).map(\.voter) == odd)
+        _ = try store.settle(Array(batch.dropFirst(odd.count)))
+        #expect(try store.ballots(of: poll.id, after: nil, limit: 999).map(\.voter) == names)
     }
-
 }
