@@ -88,7 +88,9 @@ def test_of_different_choices_through_many_gateways_one_wins(database, start_gat
             for number, each in enumerate(heard)
         )
         won[winner] += 1
-    assert gateways[-1].results(poll)["counts"] == won
+    deadline = time.monotonic() + 10
+    while gateways[-1].results(poll)["counts"] != won:
+        assert time.monotonic() < deadline
     assert gateways[1].audit(poll)["consistent"] is True
 
 
@@ -185,7 +187,8 @@ def test_who_votes_through_one_gateway_sees_the_counts_on_another(database, star
         for number, voter in enumerate(voters):
             assert here.vote(poll, number % 2, token=voter).status_code == 201
         for viewer in viewers:
-            assert viewer.until("snapshot")["poll"]["total_votes"] == len(voters)
+            if viewer.until("snapshot")["poll"]["total_votes"] < len(voters):
+                viewer.until("tally", total=len(voters))
         check_hides_counts(json.dumps(stranger.said_by_now()))
 
 

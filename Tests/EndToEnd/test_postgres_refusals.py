@@ -10,7 +10,7 @@ import time
 import psycopg
 import pytest
 
-from fault_proxy import commits, ends_large_copy
+from fault_proxy import FaultProxy, commits, ends_large_copy
 from postgres import Server
 from test_invariants import check_books
 from test_postgres_faults import (
@@ -43,6 +43,13 @@ def steady():
     server = Server()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def proxy(steady):
+    proxy = FaultProxy(("127.0.0.1", steady.port))
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture
