@@ -41,9 +41,10 @@ def open_to_all(folder: Path):
 
 
 class Server:
-    """Trusts everybody who comes as `test`; `settings` as in postgresql.conf."""
+    """Trusts everybody who comes as `test`; `settings` as in postgresql.conf. With a `primary` it
+    is that server's hot standby."""
 
-    def __init__(self, **settings):
+    def __init__(self, primary: "Server | None" = None, **settings):
         self.folder = Path(tempfile.mkdtemp(prefix="pollstream-postgres-", dir="/tmp"))
         self.data = self.folder / "data"
         self.log = self.folder / "log"
@@ -53,10 +54,16 @@ class Server:
         self._numbers = itertools.count()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
-        self._run(
-            "initdb", "-D", self.data, "-U", "test", "-A", "trust", "-E", "UTF8",
-            "--locale=C.UTF-8", "--no-sync",
-        )  # fmt: skip
+        if primary is None:
+            self._run(
+                "initdb", "-D", self.data, "-U", "test", "-A", "trust", "-E", "UTF8",
+                "--locale=C.UTF-8", "--no-sync",
+            )  # fmt: skip
+        else:
+            self._run(
+                "pg_basebackup", "-d", primary.uri("postgres"), "-D", self.data, "-R", "--no-sync",
+                "--checkpoint=fast",
+            )  # fmt: skip
         self.start()
 
     # The process
@@ -101,6 +108,10 @@ class Server:
             time.sleep(0.02)
         if how == signal.SIGKILL:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def promote(self):
+        """Makes a standby a server of its own."""
+        self._run("pg_ctl", "promote", "-D", self.data, "-w", "-t", START_SECONDS)
 
     def sessions(self) -> list[int]:
         """The processes of the server below its first."""

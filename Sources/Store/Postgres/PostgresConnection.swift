@@ -12,6 +12,8 @@ final class PostgresConnection {
     /// It is of no further use.
     private(set) var isBroken = false
     var clock = ServerClock()
+    /// A commit on it stopped waiting for the server's standby.
+    private let hasStoppedWaiting: UnsafeMutablePointer<Bool>
     /// Statements that the server keeps for us, by name; nil behind a pooler that mixes sessions up.
     private var preparedNames: Set<String>? = []
 
@@ -39,12 +41,17 @@ final class PostgresConnection {
         }
         guard let handle else { throw .lost(reason: "connect: out of memory") }
         self.handle = handle
-        ps_pq_silence(handle)
+        hasStoppedWaiting = .allocate(capacity: 1)
+        hasStoppedWaiting.initialize(to: false)
+        ps_pq_watch_notices(handle, hasStoppedWaiting)
         try finishConnecting(until: deadline)
         guard PQsetnonblocking(handle, 1) == 0 else { throw lost("connect") }
     }
 
-    deinit { PQfinish(handle) }
+    deinit {
+        PQfinish(handle)
+        hasStoppedWaiting.deallocate()
+    }
 
     var serverVersion: Int { Int(PQserverVersion(handle)) }
 
@@ -158,12 +165,16 @@ final class PostgresConnection {
 
     // MARK: Receiving
 
-    /// All results of what was sent. The first error is thrown when the server is ready again.
+    /// All results of what was sent. The first error is thrown when the server is ready again, and so
+    /// is a commit that no standby has confirmed: it would not survive the loss of this server.
     private func receive(until deadline: Int64) throws(PostgresFailure) -> PostgresRows {
         var rows = PostgresRows()
         while let result = try nextResult(until: deadline) {
             let next = try take(result, until: deadline)
             if next.columnCount > 0 || rows.columnCount == 0 { rows = next }
+        }
+        if hasStoppedWaiting.pointee {
+            throw lost("commit", "the server stopped waiting for its standby to confirm it")
         }
         return rows
     }

@@ -54,6 +54,7 @@ final class PostgresLedger: LedgerStore {
             ballots, until: deadlines, showsEveryTally: isUncertain, uncertainIDs: uncertainIDs)
         do throws(PostgresFailure) {
             try settle(&batch)
+            if isUncertain { try confirm() }
         } catch {
             for tally in batch.tallies.values { unannounced[tally.pollID] = tally }
             // One lost COMMIT makes the whole batch uncertain, whatever came of the rest.
@@ -297,6 +298,16 @@ final class PostgresLedger: LedgerStore {
     /// A real transaction: a server that is read-only, or whose disk is full, is not back yet.
     private func probe() throws(StoreError) {
         do throws(PostgresFailure) {
+            try confirm()
+        } catch {
+            throw error.storeError(mayBeStored: false)
+        }
+    }
+
+    /// Commits something, so that what this connection has read is as durable as a commit of its own:
+    /// a row may be seen whose commit stopped waiting for the standby.
+    private func confirm() throws(PostgresFailure) {
+        do throws(PostgresFailure) {
             try session.withConnection { (connection) throws(PostgresFailure) in
                 _ = try connection.execute(
                     """
@@ -306,7 +317,7 @@ final class PostgresLedger: LedgerStore {
             }
         } catch {
             if error.sqlState == SQLState.readOnlyTransaction { session.giveUp() }
-            throw error.storeError(mayBeStored: false)
+            throw error
         }
     }
 }
