@@ -19,7 +19,8 @@ class FaultProxy:
     `black_hole` while it is set, nothing passes either way and nothing is answered;
     `once(test, deed)` does `deed` when a message of a client passes `test(kind, body)`: "reset"
     before it is forwarded, "hold" until `release` is set (`passed` is set when it has been
-    forwarded then), "swallow" its answer and reset.
+    forwarded then), "swallow" its answer and reset, "garble": the client hears `garbage` in place
+    of its answer, and nothing more.
     """
 
     def __init__(self, target: tuple[str, int]):
@@ -30,6 +31,7 @@ class FaultProxy:
         self.passed = threading.Event()
         self.connected: list[float] = []
         self.delays: tuple[float, float] | None = None
+        self.garbage = b""
         self._fault = None
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -71,11 +73,11 @@ class FaultProxy:
                 continue
             pair = (client, server)
             self._pairs.append(pair)
-            swallowing = threading.Event()
+            spoilt = {"swallow": threading.Event(), "garble": threading.Event()}
             for call in (self._to_server, self._to_client):
-                threading.Thread(target=call, args=(pair, swallowing), daemon=True).start()
+                threading.Thread(target=call, args=(pair, spoilt), daemon=True).start()
 
-    def _to_server(self, pair, swallowing):
+    def _to_server(self, pair, spoilt):
         client, server = pair
         try:
             started = False
@@ -92,8 +94,8 @@ class FaultProxy:
                 if deed == "hold":
                     self.happened.set()
                     self.release.wait()
-                if deed == "swallow":
-                    swallowing.set()
+                if deed in spoilt:
+                    spoilt[deed].set()
                 while self.black_hole.is_set():
                     time.sleep(0.01)
                 self._delay(kind)
@@ -103,17 +105,21 @@ class FaultProxy:
         except OSError:
             self._reset(pair)
 
-    def _to_client(self, pair, swallowing):
+    def _to_client(self, pair, spoilt):
         client, server = pair
         try:
             while data := server.recv(65536):
                 while self.black_hole.is_set():
                     time.sleep(0.01)
-                if swallowing.is_set():
+                if spoilt["swallow"].is_set():
                     self._reset(pair)
                     self.happened.set()
                     return
-                client.sendall(data)
+                if not spoilt["garble"].is_set():
+                    client.sendall(data)
+                elif not self.happened.is_set():
+                    client.sendall(self.garbage)
+                    self.happened.set()
         except OSError:
             pass
         self._reset(pair)

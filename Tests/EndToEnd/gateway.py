@@ -219,10 +219,10 @@ class Gateway:
         code = self.wait()
         assert code == 0, f"exit {code} after SIGTERM"
 
-    def kill(self):
+    def kill(self, how: signal.Signals = signal.SIGKILL):
         """SIGKILL: the crash that leaves no time for anything."""
         self.up.clear()
-        self.process.kill()
+        self.process.send_signal(how)
         self.process.wait(STOP_SECONDS)
         self._reader.join(5)
 

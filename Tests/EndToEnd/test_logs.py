@@ -203,5 +203,7 @@ def test_no_secret_is_in_the_log_whatever_goes_wrong(start_gateway):
         assert gateway.post("/votes/", json=good).status_code in (503, 504)
     gateway.wait_for_line("request failed")
     assert lines(gateway, "request refused")
+    gateway.kill(signal.SIGSEGV)  # K13
+    assert gateway.process.returncode == -signal.SIGSEGV
     for secret in secrets:
         assert secret not in gateway.log_text(2000)

@@ -1,6 +1,7 @@
 """What the database, and the way to it, can do to one gateway. Bounds in seconds are the product's
 own, doubled where a busy machine may need it."""
 
+import os
 import signal
 import threading
 import time
@@ -96,11 +97,21 @@ def vote_at_once(gateway, poll, names, sockets: int = 8) -> Receipts:
     return receipts
 
 
+def kill_session(server):
+    """As the kernel does where memory is short: the server ends all sessions, and recovers."""
+    ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pollstream' AND {}"
+    for query in ("query LIKE '%COPY%' OR query LIKE '%merge%'", "true"):
+        if sessions := server.execute(ours.format(f"({query})")):
+            os.kill(sessions[0][0], signal.SIGKILL)
+            return
+    raise AssertionError("the gateway has no session")
+
+
 # The server goes and comes back
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT], ids=str)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT, "session"], ids=str)
 def test_no_answered_ballot_is_lost_or_doubled_by_restarts(server, start_gateway, how):
     gateway = start_gateway(store=server.create_database())
     poll = gateway.create_poll(["a", "b", "c"])
@@ -109,9 +120,12 @@ def test_no_answered_ballot_is_lost_or_doubled_by_restarts(server, start_gateway
     follower = Follower(gateway, poll)
     for _ in range(10 if how == signal.SIGKILL else 3):
         receipts.wait_for(len(receipts.outcomes) + 150)
-        server.stop(how)
-        time.sleep(0.3)
-        server.start()
+        if how == "session":
+            kill_session(server)
+        else:
+            server.stop(how)
+            time.sleep(0.3)
+            server.start()
         wait_until_ready(gateway)
     receipts.wait_for(len(receipts.outcomes) + 150)
     stop.set()
@@ -183,6 +197,30 @@ def test_a_ballot_sent_again_after_a_broken_connection_counts_once(
     }, again.outcomes
     assert plain.results(poll)["total"] == count == plain.stored_ballots()
     assert plain.audit(poll)["consistent"] is True
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\xff" * 5_000, b"D\x7f\xff\xff\xff" + bytes(100), b"Z\0\0\0\4", b"HTTP/1.1 400 Bad\r\n\r\n",
+     b"C\0\0\0\4" * 50, b""],
+    ids=["noise", "endless", "short", "http", "again and again", "nothing"],
+)  # fmt: skip
+def test_garbage_for_an_answer_costs_the_connection(  # I18
+    database, proxy, start_gateway, garbage
+):
+    """The ballot is stored, whatever was heard of it."""
+    gateway = start_gateway(store=through(database, proxy))
+    poll = gateway.create_poll()
+    gateway.cast(poll, 0, "first")
+    proxy.garbage = garbage
+    proxy.once(merges, "garble")
+    with gateway.alive():
+        answer = gateway.vote(poll, 0, "ada")
+    assert proxy.happened.is_set()
+    assert answer.status_code in (201, 504), answer.text
+    vote_until_counted(gateway, poll, "ada")
+    assert gateway.results(poll)["total"] == 2 == gateway.stored_ballots()
+    assert gateway.audit(poll)["consistent"] is True
 
 
 def test_a_ballot_that_was_given_up_does_not_replace_a_later_one(database, proxy, start_gateway):

@@ -10,7 +10,9 @@ import time
 import psycopg
 import pytest
 
+from answers import refused
 from fault_proxy import FaultProxy, commits, ends_large_copy
+from gateway import limits
 from postgres import Server
 from test_invariants import check_books
 from test_postgres_faults import (
@@ -124,6 +126,30 @@ def test_a_read_only_server_takes_no_ballot_until_it_is_writable(database, start
     assert results["total"] == gateway.stored_ballots()
 
 
+def test_a_table_that_is_gone_refuses_ballots_until_it_is_back(database, start_gateway):  # I17
+    gateway = start_gateway(*limits(commit_timeout="2s"), store=database)
+    poll = gateway.create_poll()
+    gateway.cast(poll, 0, "first")
+    database.execute("ALTER TABLE pollstream.ballots RENAME TO elsewhere")
+    for name in ("ada", "bob"):
+        refused(gateway.vote(poll, 0, name), 503, "storage_unavailable")
+    gateway.wait_for_line("pollstream.ballots", "does not exist")
+    database.execute("ALTER TABLE pollstream.elsewhere RENAME TO ballots")
+    wait_until_ready(gateway)
+    gateway.cast(poll, 0, "ada")
+    assert gateway.results(poll)["total"] == 2 == gateway.stored_ballots()
+
+
+def test_a_database_that_is_not_there_is_waited_for(steady, database, start_gateway):  # I17
+    database.uri = steady.uri("made_later")
+    gateway = start_gateway(store=database)
+    gateway.wait_for_line("made_later", "does not exist")
+    assert gateway.ops("GET", "/readyz").status_code == 503
+    steady.execute("CREATE DATABASE made_later")
+    wait_until_ready(gateway)
+    gateway.cast(gateway.create_poll(), 0, "ada")
+
+
 @pytest.mark.timeout(120)
 def test_a_server_without_free_connections_is_asked_once_a_second(start_gateway):
     server = Server(max_connections="20", superuser_reserved_connections="3", log_connections="on")
@@ -160,14 +186,14 @@ def test_a_server_without_free_connections_is_asked_once_a_second(start_gateway)
         server.remove()
 
 
-@pytest.mark.parametrize("sql_state", ["40001", "40P01"])
-def test_what_another_attempt_cures_is_tried_again(database, start_gateway, sql_state):
-    gateway = start_gateway(store=database)
-    poll = gateway.create_poll()
+def make_trouble(database, sql_state: str, often: float):
+    """Fails that part of the attempts to store ballots; each is counted by a sequence."""
     database.execute(
         f"""
+        CREATE SEQUENCE attempts;
         CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            IF random() < 0.3 THEN
+            PERFORM nextval('attempts');
+            IF random() < {often} THEN
                 RAISE EXCEPTION 'trouble' USING ERRCODE = '{sql_state}';
             END IF;
             RETURN new;
@@ -176,6 +202,30 @@ def test_what_another_attempt_cures_is_tried_again(database, start_gateway, sql_
             FOR EACH ROW EXECUTE FUNCTION trouble();
         """
     )
+
+
+@pytest.mark.parametrize("sql_state", ["40001", "40P01"])
+def test_what_no_attempt_cures_is_told_and_tried_seldom(database, start_gateway, sql_state):  # I14
+    gateway = start_gateway(*limits(commit_timeout="2s"), store=database)
+    poll = gateway.create_poll()
+    make_trouble(database, sql_state, often=1)
+    began = time.monotonic()
+    refused(gateway.vote(poll, 0, "ada"), 503, "storage_unavailable")
+    assert time.monotonic() - began < 2 * 2
+    attempts = database.execute("SELECT last_value FROM attempts")[0][0]
+    assert 4 < attempts < 100, "a few at once, then with growing pauses"
+    assert gateway.ops("GET", "/readyz").status_code == 503
+    database.execute("DROP TRIGGER trouble ON pollstream.tallies")
+    wait_until_ready(gateway)
+    gateway.cast(poll, 0, "ada")
+    assert gateway.stored_ballots() == 1
+
+
+@pytest.mark.parametrize("sql_state", ["40001", "40P01"])
+def test_what_another_attempt_cures_is_tried_again(database, start_gateway, sql_state):
+    gateway = start_gateway(store=database)
+    poll = gateway.create_poll()
+    make_trouble(database, sql_state, often=0.3)
     receipts = vote_at_once(gateway, poll, (f"voter {number}" for number in range(1_000)))
     assert set(receipts.outcomes.values()) == {"counted"}
     check_books(gateway, poll, receipts)
