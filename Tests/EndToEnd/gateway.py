@@ -91,6 +91,14 @@ def in_the_future(**delta) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def eventually(condition, seconds: float = 20):
+    """Returns once the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.05)
+
+
 class Poll:
     """A poll that a test made: what the answer to `POST /polls/` said."""
 

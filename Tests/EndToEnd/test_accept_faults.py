@@ -9,9 +9,10 @@ import time
 import pytest
 
 import faults
+from gateway import eventually
 from live import Viewer
 from onlookers import Onlookers
-from test_faults import PATIENCE_MS, descriptors, eventually
+from test_faults import PATIENCE_MS, descriptors
 from wire import TEXT, Wire, frame, get, upgrade
 
 pytestmark = pytest.mark.alone

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import faults
-from gateway import limits
+from gateway import eventually, limits
 from live import Viewer
 from onlookers import Onlookers
-from test_faults import PATIENCE_MS, eventually
+from test_faults import PATIENCE_MS
 
 pytestmark = [pytest.mark.alone, pytest.mark.sqlite]
 

@@ -57,10 +57,11 @@ def options(*command) -> set[str]:
     return set(re.findall(r"^ +(--[a-z-]+)", run_to_end(*command, "--help").stdout, re.MULTILINE))
 
 
-# What the pages say of docker, pg_dump, certbot, deploy/run and the bare limits.
+# What the pages say of docker, pg_dump, certbot, the scripts and the bare limits.
 OPTIONS_OF_OTHERS = {
     "--build", "--profile", "--schema", "--deploy-hook", "--build-only", "--uring",
-    "--check", "--system", "--long", "--generate-completion-script", "--help", "--version",
+    "--check", "--system", "--long", "--optimized", "--help", "--version",
+    "--generate-completion-script",
 }  # fmt: skip
 
 

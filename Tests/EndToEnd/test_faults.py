@@ -18,7 +18,7 @@ import faults
 import prometheus
 import stores
 from attackers import ATTACKS, attacked
-from gateway import in_the_future, limits
+from gateway import eventually, in_the_future, limits
 from live import Viewer
 from onlookers import Onlookers
 from ports import free_port
@@ -43,13 +43,6 @@ def metric(gateway, name: str) -> float:
         for key, value in prometheus.parse(gateway.ops("GET", "/metrics").text).items()
         if key.partition("{")[0] == name
     )
-
-
-def eventually(condition, seconds: float = 20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.05)
 
 
 # Peers in bulk
