@@ -7,13 +7,10 @@ import Threads
 ///
 /// The database keeps them from the commit on until the broker has confirmed them; nobody waits for
 /// the broker, and memory holds a page. Of several gateways one publishes at a time.
-package final class Events: @unchecked Sendable {
+package final class Events: Sendable {
     private let publisher: EventPublisher
     private let statistics = EventStatistics()
-    // Guarded by `monitor`.
-    private let monitor = Monitor()
-    private var thread: Thread?
-    private var isRunning = false
+    private let threads = ThreadGroup()
 
     /// - Parameters:
     ///   - settings: which broker, and how much at once.
@@ -26,14 +23,7 @@ package final class Events: @unchecked Sendable {
 
     /// Once, when the database is there.
     package func start() {
-        monitor.withLock {
-            isRunning = true
-            thread = Thread(name: "events") {
-                self.publisher.run()
-                self.monitor.withLock { self.isRunning = false }
-                self.monitor.signalAll()
-            }
-        }
+        threads.start(name: "events") { [publisher] in publisher.run() }
     }
 
     /// Something was committed here. From any thread; does not wait.
@@ -43,11 +33,8 @@ package final class Events: @unchecked Sendable {
     /// - Returns: whether the thread has ended.
     package func stop(until deadline: Int64) -> Bool {
         publisher.stop(until: deadline)
-        return monitor.withLock {
-            // Whoever is asked to stop ends a word of the broker, or of the store, later.
-            while isRunning, monitor.wait(until: deadline + 500_000_000) {}
-            return !isRunning
-        }
+        // Whoever is asked to stop ends a word of the broker, or of the store, later.
+        return threads.join(until: deadline + 500_000_000)
     }
 
     package func write(to text: inout MetricsText) { statistics.write(to: &text) }
