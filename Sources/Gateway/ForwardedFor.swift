@@ -13,8 +13,11 @@ extension Gateway {
         var skipped = 0
         while let value = request.lastField("x-forwarded-for", skipping: skipped) {
             skipped += 1
-            for item in value.split(separator: UInt8(ascii: ",")).reversed() {
-                let text = String(decoding: item, as: UTF8.self).trimmingBlanks
+            var rest = value[...]
+            while !rest.isEmpty {
+                let start = rest.lastIndex(of: UInt8(ascii: ",")).map { $0 + 1 } ?? rest.startIndex
+                let text = String(decoding: rest[start...], as: UTF8.self).trimmingBlanks
+                rest = rest[..<start].dropLast()
                 if text.isEmpty { continue }  // RFC 9110 §5.6.1.2
                 hopCount += 1
                 // What cannot be read, or has no end, names nobody.
