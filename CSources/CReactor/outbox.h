@@ -69,6 +69,20 @@ bool ps_outbox_append_frame(
 /* Whether another answer may be added; sends what waits first, if that may help. */
 bool ps_outbox_has_room(ps_loop *loop, ps_connection *connection);
 
+/* Remembers since when the kernel takes no more. Returns false without memory; the connection is doomed
+ * then. */
+bool ps_outbox_note_stall(ps_loop *loop, ps_connection *connection);
+
+/* Whether the peer has taken as much as it is expected to, of what waits in the kernel too; then its pace
+ * is measured anew. */
+bool ps_outbox_keeps_pace(const ps_loop *loop, const ps_connection *connection);
+
+/* Forgets what waits. */
+void ps_outbox_release(ps_loop *loop, ps_connection *connection);
+void ps_outbox_destroy_spares(ps_loop *loop);
+
+/* ---- flush.c ---- */
+
 /* Sends what waits, and with it what the connection is owed by its topics, in as few writes as
  * there are iovecs for. Calls: nothing. */
 void ps_connection_flush(ps_loop *loop, ps_connection *connection);
@@ -82,13 +96,5 @@ void ps_connection_block(ps_loop *loop, ps_connection *connection);
 
 /* Sends all dirty outboxes: the end of a turn. */
 void ps_outbox_flush_dirty(ps_loop *loop);
-
-/* Whether the peer has taken as much as it is expected to, of what waits in the kernel too; then its pace
- * is measured anew. */
-bool ps_outbox_keeps_pace(const ps_loop *loop, const ps_connection *connection);
-
-/* Forgets what waits. */
-void ps_outbox_release(ps_loop *loop, ps_connection *connection);
-void ps_outbox_destroy_spares(ps_loop *loop);
 
 #endif
