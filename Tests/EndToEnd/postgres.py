@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from ports import free_port
 
@@ -153,6 +154,18 @@ class Server:
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return Database(self, name)
+
+
+def server_fixture(scope="module", **settings):
+    """A fixture: a server for all tests of that scope."""
+
+    @pytest.fixture(scope=scope)
+    def server():
+        server = Server(**settings)
+        yield server
+        server.remove()
+
+    return server
 
 
 class Database:

@@ -12,7 +12,7 @@ import pytest
 
 import prometheus
 from door import Door
-from postgres import Server
+from postgres import server_fixture
 from rabbitmq import Broker, Service
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters
@@ -29,12 +29,8 @@ def broker():
     broker.remove()
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server for databases that several gateways share."""
-    server = Server(fsync="off", max_connections="200")
-    yield server
-    server.remove()
+# A PostgreSQL server for databases that several gateways share.
+server = server_fixture(fsync="off", max_connections="200")
 
 
 @pytest.fixture

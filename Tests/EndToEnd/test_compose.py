@@ -11,7 +11,7 @@ import yaml
 
 from gateway import REPOSITORY, binary
 from live import Viewer
-from postgres import Server
+from postgres import server_fixture
 from redis import Redis
 
 pytestmark = pytest.mark.postgres
@@ -28,11 +28,7 @@ def gateways_of(name):
     return {key: value for key, value in services.items() if "build" in value}
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(fsync="off")
-    yield server
-    server.remove()
+server = server_fixture(fsync="off")
 
 
 @pytest.fixture

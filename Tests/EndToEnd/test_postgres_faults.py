@@ -15,7 +15,7 @@ from fault_proxy import FaultProxy, copies, ends_copy, merges
 from follower import Follower
 from gateway import limits
 from live import Viewer
-from postgres import Server
+from postgres import server_fixture
 from test_invariants import check_books
 from voting import (
     Receipts,
@@ -33,20 +33,10 @@ COMMIT_LIMIT = 5
 HEALS_WITHIN = 2 * 5
 
 
-@pytest.fixture
-def server():
-    """A server of the test's own, as durable as servers are."""
-    server = Server()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="module")
-def steady():
-    """A server that its tests leave running."""
-    server = Server()
-    yield server
-    server.remove()
+# A server of the test's own, as durable as servers are.
+server = server_fixture("function")
+# A server that its tests leave running.
+steady = server_fixture()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from answers import rows
 from gateway import run_to_end
 from live import Viewer, check_hides_counts
-from postgres import Server
+from postgres import server_fixture
 from test_identity import new_identity
 from test_postgres_faults import wait_until_ready
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
@@ -19,11 +19,7 @@ from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(password_encryption="scram-sha-256")
-    yield server
-    server.remove()
+server = server_fixture(password_encryption="scram-sha-256")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from answers import refused
 from fault_proxy import FaultProxy, commits, ends_large_copy
 from gateway import limits
-from postgres import Server
+from postgres import Server, server_fixture
 from test_invariants import check_books
 from test_postgres_faults import (
     through,
@@ -31,20 +31,10 @@ from voting import (
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture
-def server():
-    """A server of the test's own, as durable as servers are."""
-    server = Server()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="module")
-def steady():
-    """A server that its tests leave running."""
-    server = Server()
-    yield server
-    server.remove()
+# A server of the test's own, as durable as servers are.
+server = server_fixture("function")
+# A server that its tests leave running.
+steady = server_fixture()
 
 
 @pytest.fixture

@@ -11,17 +11,13 @@ import pytest
 from answers import refused
 from gateway import run_to_end
 from ports import free_port
-from postgres import Server, open_to_all, unprivileged
+from postgres import Server, open_to_all, server_fixture, unprivileged
 from test_postgres_faults import vote_at_once
 
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(password_encryption="scram-sha-256")
-    yield server
-    server.remove()
+server = server_fixture(password_encryption="scram-sha-256")
 
 
 @pytest.fixture

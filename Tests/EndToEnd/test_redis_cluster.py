@@ -5,7 +5,7 @@ import time
 import pytest
 
 from live import Viewer
-from postgres import Server
+from postgres import server_fixture
 from redis import RedisCluster
 from test_relay import metric, wait_for, wait_until_joined
 
@@ -14,11 +14,7 @@ pytestmark = pytest.mark.postgres
 POLLS = 24
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(fsync="off")
-    yield server
-    server.remove()
+server = server_fixture(fsync="off")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from follower import Follower
 from gateway import run_to_end
 from live import Viewer, check_hides_counts
-from postgres import Server
+from postgres import server_fixture
 from redis import Redis, SpoilingProxy
 from test_identity import new_identity
 from test_postgres_faults import vote_at_once
@@ -26,11 +26,7 @@ HEALS_WITHIN = 10
 SILENCE_SECONDS = 3  # without a word of its own a gateway connects anew
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(fsync="off", max_connections="300")
-    yield server
-    server.remove()
+server = server_fixture(fsync="off", max_connections="300")
 
 
 @pytest.fixture

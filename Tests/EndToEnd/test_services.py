@@ -6,16 +6,12 @@ from websockets.exceptions import InvalidStatus
 from answers import refused
 from gateway import run_to_end
 from live import Viewer
-from postgres import Server
+from postgres import server_fixture
 
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server(fsync="off")
-    yield server
-    server.remove()
+server = server_fixture(fsync="off")
 
 
 @pytest.fixture
