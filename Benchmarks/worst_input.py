@@ -99,7 +99,7 @@ REQUESTS = {
     "one parameter, again": lambda size: get("/polls/?" + listed(lambda n: "page=1", size, "&")),
     "cookies": lambda size: voting("Cookie", listed(lambda n: f"a{n}=b", size, "; ")),
     "voter cookies": lambda size: voting(
-        "Cookie", listed(lambda n: f"pollstream_voter=psv_{n}", size, "; ")),
+        "Cookie", listed(lambda n: f"pollstream_voter=psv_{n:043}", size, "; ")),
     "hops of X-Forwarded-For": lambda size: voting(
         "X-Forwarded-For", listed(lambda n: "127.0.0.1", size, ", ")),
     "fields, as many as there may be": lambda size: get(

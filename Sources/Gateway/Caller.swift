@@ -74,6 +74,8 @@ enum Bearer: Equatable {
 /// Finds credentials in header fields.
 enum Credentials {
     static let cookieName: StaticString = "pollstream_voter"
+    /// So many cookies of that name are looked at.
+    static let cookieLimit = 16
 
     /// The token of an Authorization field (RFC 6750 §2.1); nil for another scheme, which is not
     /// meant for us. Empty where there is none behind the scheme.

@@ -34,9 +34,12 @@ extension Gateway {
             at: request.receivedUnixMilliseconds / 1_000)
     }
 
+    /// Of the first cookies of our name, since each costs a code for each key: a browser sends more
+    /// than one where a page of a neighbouring host has set its own.
     func cookieVoter(of request: borrowing Request) -> VoterToken.ID? {
         guard let cookies = request.field("cookie") else { return nil }
-        for value in Credentials.values(of: Credentials.cookieName, in: cookies) {
+        let values = Credentials.values(of: Credentials.cookieName, in: cookies)
+        for value in values.prefix(Credentials.cookieLimit) {
             if let id = secrets.tokens.verify(value) { return id }
         }
         return nil

@@ -66,6 +66,14 @@ def forge(token: str) -> str:
     return token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
 
 
+def test_behind_sixteen_forged_cookies_no_other_is_looked_at(gateway, poll):
+    cookie, _ = new_identity(gateway, poll)
+    assert gateway.vote(poll, 0, headers={"Cookie": cookie}).status_code == 201
+    for count, status in ((15, 200), (16, 401)):
+        cookies = "; ".join([forge(cookie)] * count + [cookie])
+        assert gateway.vote(poll, 0, headers={"Cookie": cookies}).status_code == status
+
+
 def test_a_forged_cookie_counts_as_none(gateway, poll):
     cookie, _ = new_identity(gateway, poll)
     for forged in (forge(cookie), cookie[:-9], cookie.split("=")[0] + "=psv_", "x=y; ;;="):
