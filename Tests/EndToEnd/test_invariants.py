@@ -19,7 +19,7 @@ from voting import (
     start_voters,
 )
 
-CRASHES = 10
+CRASHES = 20
 BALLOTS_BETWEEN_CRASHES = 150
 
 
