@@ -32,6 +32,17 @@ static void require_sound_field(const ps_http_field *field, const uint8_t *bytes
     }
 }
 
+/* The same from the front as from the back. */
+static void require_all_found(const ps_http_head *head, const char *name) {
+    uint32_t count = ps_http_count(head, name);
+    REQUIRE(!ps_http_find_last(head, name, count).start);
+    REQUIRE(!ps_http_find(head, name).start == (count == 0));
+    for (uint32_t i = 0; i < count; i++) {
+        ps_bytes value = ps_http_find_last(head, name, i);
+        REQUIRE(value.start && (i + 1 < count || value.start == ps_http_find(head, name).start));
+    }
+}
+
 static void require_sound(const ps_http_head *head, const uint8_t *bytes, size_t count) {
     REQUIRE(head->head_bytes <= count && memcmp(bytes + head->head_bytes - 4, "\r\n\r\n", 4) == 0);
     REQUIRE(is_inside(head->method_text, bytes, count) && head->method_text.count > 0);
@@ -48,6 +59,8 @@ static void require_sound(const ps_http_head *head, const uint8_t *bytes, size_t
     for (uint32_t i = 0; i < head->field_count; i++) {
         require_sound_field(&head->fields[i], bytes, count);
     }
+    require_all_found(head, "host");
+    require_all_found(head, "x-forwarded-for");
     uint16_t status = ps_ws_check_handshake(head);
     REQUIRE(status == 0 || status == 101 || status == 400 || status == 405 || status == 426);
     if (status == 101) {

@@ -55,6 +55,28 @@ static int require_steady_header(
     return answer;
 }
 
+/* The client's side reads what a server may send, and writes what a server reads. */
+static void require_client_headers(const uint8_t *bytes, size_t count) {
+    size_t most = count < PS_WS_SERVER_HEADER_BYTES_MAX ? count : PS_WS_SERVER_HEADER_BYTES_MAX;
+    uint8_t *copy = exact_copy(bytes, most);
+    ps_ws_header header;
+    int answer = ps_ws_parse_server_header(&header, copy, most);
+    free(copy);
+    if (answer != PS_DONE) {
+        REQUIRE(answer == PS_MALFORMED || most < PS_WS_SERVER_HEADER_BYTES_MAX);
+        return;
+    }
+    uint8_t out[PS_WS_CLIENT_HEADER_BYTES_MAX];
+    size_t written = ps_ws_write_header(out, header.opcode, false, header.payload_bytes);
+    REQUIRE(written == header.header_bytes && memcmp(out + 1, bytes + 1, written - 1) == 0);
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    written = ps_ws_write_client_header(out, header.opcode, header.payload_bytes, mask);
+    ps_ws_header again;
+    REQUIRE(ps_ws_parse_header(&again, out, written, false) == PS_DONE);
+    REQUIRE(again.header_bytes == written && again.opcode == header.opcode && again.fin);
+    REQUIRE(again.payload_bytes == header.payload_bytes && memcmp(again.mask, mask, 4) == 0);
+}
+
 static uint8_t *unmasked(const ps_ws_header *header, const uint8_t *bytes, size_t count) {
     uint8_t *payload = exact_copy(bytes, count);
     size_t cut = count / 3;
@@ -165,6 +187,7 @@ static uint64_t converse(
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    require_client_headers(bytes, count);
     for (int allows_compressed = 0; allows_compressed < 2; allows_compressed++) {
         uint64_t whole = converse(bytes, count, allows_compressed, 0);
         REQUIRE(converse(bytes, count, allows_compressed, 1) == whole);
