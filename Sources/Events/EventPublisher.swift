@@ -200,8 +200,8 @@ final class EventPublisher: @unchecked Sendable {
             isOurs = try store.lease(
                 to: node, forMilliseconds: settings.lease.nanoseconds / 1_000_000)
         } catch {
-            // It is ours for a while, whether the store can say so or not.
-            if now < leasedUntil { return true }
+            // It is ours for a while, whether the store can say so or not; it may have taken long.
+            if Clock.monotonicNanoseconds() < leasedUntil { return true }
             throw .store(error)
         }
         // From before it was asked for: here it ends earlier than there.

@@ -120,12 +120,15 @@ final class Ledger: @unchecked Sendable {
     // MARK: The limit's thread
 
     private func watch() {
-        var now: Int64
+        var now, next: Int64
         repeat {
             now = Clock.monotonicNanoseconds()
             expire(at: now)
             // Whoever comes later expires later than this, so nobody has to wake this thread.
-        } while pause(until: settling.earliestDeadline ?? now + commitLimitNanoseconds)
+            // A batch is on its way from the queue to the store: its deadlines are seen in a moment.
+            let patience = settling.count > 0 ? 100_000_000 : commitLimitNanoseconds
+            next = settling.earliestDeadline ?? now + patience
+        } while pause(until: next)
     }
 
     /// - Returns: false when the ledger's thread has ended.

@@ -65,6 +65,8 @@ final class RedisLinks {
 /// Which node has which of the 16,384 slots (Redis Cluster Specification, "Key distribution model").
 struct SlotMap {
     static let slotCount = 16_384
+    /// As many masters as a cluster is made for.
+    private static let nodeLimit = 1_000
 
     private(set) var nodes: [RedisTarget] = []
     /// Of each slot; -1 where no node has it.
@@ -96,11 +98,12 @@ struct SlotMap {
                 index = known
             } else {
                 index = nodes.count
+                guard index < Self.nodeLimit else { throw nonsense }
                 nodes.append(node)
             }
             for slot in Int(first)...Int(last) { nodeOfSlot[slot] = Int16(index) }
         }
-        guard !nodes.isEmpty, nodes.count <= 1_000 else { throw nonsense }
+        guard !nodes.isEmpty else { throw nonsense }
     }
 
     func node(of channel: [UInt8]) throws(RedisConnection.Failure) -> Int {

@@ -46,6 +46,37 @@ def test_a_newer_schema_is_refused_and_left_alone(database):
         assert "newer" in done.stderr
 
 
+def test_an_encoding_that_does_not_hold_every_name_is_refused(server):
+    server.execute("CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    done = run_to_end("migrate", "--database", server.uri("narrow"))
+    assert done.returncode == 2
+    assert "encoding is not UTF8" in done.stderr
+
+
+def test_a_role_that_hears_no_warnings_is_refused(database, server):
+    server.execute(f"ALTER DATABASE {database.name} SET client_min_messages = 'error'")
+    done = run_to_end("migrate", "--database", database.uri)
+    assert done.returncode == 2
+    assert "client_min_messages" in done.stderr
+
+
+@pytest.mark.timeout(90)
+def test_a_table_that_somebody_reads_keeps_a_migration_and_nobody_else(database, server):
+    """As a backup does. The version of before is brought back in its place."""
+    run_to_end("migrate", "--database", database.uri)
+    database.execute(
+        "ALTER TABLE pollstream.polls DROP COLUMN ask_name;"
+        "UPDATE pollstream.schema_version SET version = 1"
+    )
+    with server.connect(database.name) as connection, connection.transaction():
+        connection.execute("SELECT count(*) FROM pollstream.polls")
+        done = run_to_end("migrate", "--database", database.uri)
+        assert done.returncode == 2
+        assert "lock timeout" in done.stderr
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        assert database.execute(waiting)[0][0] == 0
+
+
 def test_an_unfinished_schema_is_never_seen(database, server):
     """A migration that fails half way leaves nothing."""
     database.execute("CREATE SCHEMA pollstream; CREATE TABLE pollstream.ballots (key int)")

@@ -78,6 +78,11 @@ struct PollEndingTests {
         #expect(
             try store.settle([test.ballot(99, in: poll, for: 0)]).outcomes
                 == [.rejected(.pollNotFound)])
+        // Ballots go a slice at a time, and others have their turn in between.
+        #expect(try test.integer("SELECT count(*) FROM ballots") == 26)
+        while try store.millisecondsUntilNextTransition() == 0 {
+            _ = try store.makeDueTransitions(limit: 9)
+        }
         let rows = try test.integer(
             """
             SELECT (SELECT count(*) FROM ballots) * 1000000 + (SELECT count(*) FROM tallies) * 1000

@@ -8,6 +8,9 @@ final class PostgresCatalogue: CatalogueStore {
     private let session: PostgresSession
     let settings: PostgresSettings
 
+    /// Nobody knows whether the last transaction was committed.
+    private var isUncertain = false
+
     /// For a deadlock, a serialization failure, or a row that is busy.
     private static let attempts = 4
 
@@ -35,11 +38,12 @@ final class PostgresCatalogue: CatalogueStore {
                             """
                             BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit);
                             SET LOCAL idle_in_transaction_session_timeout = \
-                            \(settings.silenceLimit)
+                            \(settings.silenceLimit)\(isUncertain ? Self.oneAtATime : "")
                             """)
                         let result = try body(transaction)
                         isCommitting = true
                         try transaction.execute("COMMIT")
+                        isUncertain = false
                         return result
                     } catch {
                         if !connection.isBroken { try transaction.execute("ROLLBACK") }
@@ -56,10 +60,16 @@ final class PostgresCatalogue: CatalogueStore {
                 case SQLState.readOnlyTransaction: session.giveUp()
                 default: break
                 }
+                isUncertain = isUncertain || isCommitting
                 throw error.storeError(mayBeStored: isCommitting)
             }
         }
     }
+
+    /// A row that each such transaction changes: where commits wait for a standby that is away, the
+    /// second of them meets the first one's lock instead of waiting for the standby as well.
+    private static let oneAtATime =
+        "; UPDATE pollstream.schema_version SET version = version"
 
     /// Runs `body`, whose statements each have a snapshot of their own.
     private func read<R>(

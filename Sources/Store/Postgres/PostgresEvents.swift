@@ -63,7 +63,7 @@ final class PostgresEvents: EventStore {
         parameters.append(node)
         parameters.append(duration)
         return try asked { () throws(PostgresFailure) in
-            try execute(
+            try write(
                 """
                 UPDATE pollstream.events_publisher SET node = $1, until = pollstream.unix_ms() + $2
                 WHERE node = $1 OR until <= pollstream.unix_ms()
@@ -76,7 +76,7 @@ final class PostgresEvents: EventStore {
         var parameters = PostgresParameters()
         parameters.append(node)
         try asked { () throws(PostgresFailure) in
-            _ = try execute(
+            _ = try write(
                 "UPDATE pollstream.events_publisher SET until = 0 WHERE node = $1", parameters)
         }
     }
@@ -209,7 +209,7 @@ final class PostgresEvents: EventStore {
         parameters.append(gone.map(\.poll.rawValue))
         parameters.append(gone.map(\.id))
         try asked { () throws(PostgresFailure) in
-            _ = try execute(
+            _ = try write(
                 """
                 WITH b AS (DELETE FROM pollstream.event_ballots b
                     USING unnest($3, $4, $5) AS k (transaction, poll_id, id)
@@ -233,6 +233,23 @@ final class PostgresEvents: EventStore {
         do throws(PostgresFailure) {
             return try body()
         } catch { throw error.storeError(mayBeStored: false) }
+    }
+
+    /// Waits no longer for a row than others are kept from it: where commits wait for a standby that is
+    /// away, so does one session that was given up, with its locks, and not one more for each attempt.
+    private func write(_ sql: String, _ parameters: PostgresParameters) throws(PostgresFailure)
+        -> PostgresRows
+    {
+        try execute("BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit)")
+        do throws(PostgresFailure) {
+            let rows = try execute(sql, parameters)
+            try execute("COMMIT")
+            return rows
+        } catch {
+            // On a connection that is gone there is nothing to roll back, and one made anew says so.
+            _ = try? execute("ROLLBACK")
+            throw error
+        }
     }
 
     @discardableResult

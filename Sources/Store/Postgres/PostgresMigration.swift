@@ -4,6 +4,9 @@ extension PostgresSchema {
     private static let advisoryLock: Int64 = 0x5053_544D
     /// For a migration of somebody else, and for our own.
     private static let migrationLimit: Int64 = 120_000
+    /// Of a wait for a table that somebody reads, a backup perhaps, milliseconds: who comes behind us
+    /// waits as long. Then it is tried again.
+    private static let tableLimit: Int64 = 2_000
 
     /// Brings the database from its version to ours in one transaction: all of it or nothing.
     func prepare(_ connection: PostgresConnection, migrates: Bool) throws(PostgresFailure)
@@ -23,13 +26,7 @@ extension PostgresSchema {
                     reason: "schema version \(found) is newer than \(version), which this "
                         + "pollstream knows; run a newer pollstream"))
         }
-        if try isSerializing(connection) {
-            throw .rejected(
-                .unusable(
-                    reason: "default_transaction_isolation is not read committed, by which a "
-                        + "ballot sees what it waited for; ALTER ROLE … SET "
-                        + "default_transaction_isolation = 'read committed'"))
-        }
+        if let reason = try misfit(connection) { throw .rejected(.unusable(reason: reason)) }
         if found < version, !migrates {
             let what = found == 0 ? "the schema is missing" : "schema version \(found) is old"
             throw .rejected(
@@ -44,7 +41,8 @@ extension PostgresSchema {
             try connection.execute(
                 """
                 BEGIN; SET LOCAL client_min_messages = warning;
-                SELECT pg_advisory_xact_lock(\(Self.advisoryLock))
+                SELECT pg_advisory_xact_lock(\(Self.advisoryLock));
+                SET LOCAL lock_timeout = \(Self.tableLimit)
                 """, until: deadline)
             // Somebody else may have been quicker.
             let found = try check(connection, migrates: true)
@@ -96,11 +94,28 @@ extension PostgresSchema {
         } catch { throw Self.explain(error) }
     }
 
-    private func isSerializing(_ connection: PostgresConnection) throws(PostgresFailure) -> Bool {
-        try connection.execute(
-            "SELECT current_setting('default_transaction_isolation') <> 'read committed'",
-            until: postgresDeadline(in: 5_000)
-        ).bool(0, 0)
+    /// Which setting of the server or the role we cannot work with, if any.
+    private func misfit(_ connection: PostgresConnection) throws(PostgresFailure) -> String? {
+        let rows = try connection.execute(
+            """
+            SELECT current_setting('default_transaction_isolation') = 'read committed',
+                current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII'),
+                current_setting('client_min_messages') NOT IN ('error', 'fatal', 'panic')
+            """, until: postgresDeadline(in: 5_000))
+        if !rows.bool(0, 0) {
+            return "default_transaction_isolation is not read committed, by which a ballot sees "
+                + "what it waited for; ALTER ROLE … SET "
+                + "default_transaction_isolation = 'read committed'"
+        }
+        if !rows.bool(0, 1) {
+            return "the database's encoding is not UTF8, which names and options may need; "
+                + "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        }
+        if !rows.bool(0, 2) {
+            return "client_min_messages hides the warning that a standby lacks a commit; "
+                + "ALTER ROLE … SET client_min_messages = 'warning'"
+        }
+        return nil
     }
 
     /// By a query of the catalogue's tables, which sees what others have committed: the functions

@@ -67,6 +67,7 @@ struct SettlingBatch {
         do throws(PostgresFailure) {
             let result = try attempt(&mayBeStored)
             mayBeStored = false
+            hasStored = true
             return result
         } catch {
             if case .refused = error { mayBeStored = false }
@@ -139,7 +140,6 @@ struct SettlingBatch {
         _ groups: VoterGroups, _ rows: PostgresRows,
         exceptions: [BallotKey: Exception]
     ) throws(PostgresFailure) {
-        hasStored = true
         var parts: [PollID: VoterGroups.PollPart] = [:]
         for poll in groups.polls { parts[poll.id] = poll }
         for row in 0..<rows.count where !rows.isNull(row, 0) {

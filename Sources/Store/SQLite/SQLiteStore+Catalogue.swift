@@ -139,8 +139,9 @@ extension SQLiteStore: CatalogueStore {
                 .with(.integer(id.rawValue)).run()
             return revision
         }
-        // The poll is gone for everybody. What a failure leaves behind, `makeDueTransitions` removes.
-        do { while try !removeSlice(of: id) {} } catch {}
+        // The poll is gone for everybody. What is more than a slice, or left by a failure,
+        // `makeDueTransitions` removes: others have their turn in between.
+        _ = try? removeSlice(of: id)
         return revision
     }
 

@@ -9,7 +9,10 @@ extension SQLiteStore: LedgerStore {
     /// one gateway holds the file and its ledger repeats a batch before it takes the next, so a
     /// ballot whose row holds an older one is safely applied. Nor has it to be by a deadline.
     package func settle(_ ballots: [Ballot], until _: [Int64]) throws(StoreError) -> Settlement {
-        if ballots.isEmpty { return Settlement(outcomes: [], tallies: []) }
+        if ballots.isEmpty {
+            try probe()
+            return Settlement(outcomes: [], tallies: [])
+        }
         let batch = SortedBatch(ballots)
         return try write { (connection) throws(SQLiteFailure) in
             var settling = try BatchSettling(ballots, on: connection, now: clock())
@@ -17,6 +20,13 @@ extension SQLiteStore: LedgerStore {
                 try settling.settle(entries)
             }
             return settling.settlement
+        }
+    }
+
+    /// A real commit: a disk that is full, or fails, may still be read.
+    private func probe() throws(StoreError) {
+        try write { (connection) throws(SQLiteFailure) in
+            try connection.statement("UPDATE keys SET value = value WHERE name = 'cookie'").run()
         }
     }
 }
@@ -107,6 +117,11 @@ private struct BatchSettling {
             records = pair
         }
         if let latestBallot, let records, records.latest != records.stored {
+            guard poll.counts(records.stored.choices) else {
+                // Damaged: what was never counted cannot be taken back. The others of the batch go on.
+                for entry in entries { settlement.outcomes[entry.index] = .storageUnavailable }
+                return
+            }
             let ballot = ballots[latestBallot]
             bind(ballot, to: update)
             try update.run()
@@ -203,6 +218,12 @@ private struct PollRow {
         // The front door admits no such thing; were it to, the others of the batch must not suffer.
         if ballot.choices.mask >> UInt64(tally.counts.count) != 0 { return .optionNotFound }
         return nil
+    }
+
+    /// Whether the tally holds a ballot with these choices.
+    func counts(_ choices: Choices) -> Bool {
+        choices.mask >> UInt64(tally.counts.count) == 0
+            && tally.counts.indices.allSatisfy { !choices.contains($0) || tally.counts[$0] > 0 }
     }
 
     mutating func add(_ ballot: Ballot) {
