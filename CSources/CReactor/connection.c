@@ -50,12 +50,13 @@ static bool wants_input(ps_loop *loop, const ps_connection *connection) {
         switch (connection->kind) {
         case PS_KIND_HTTP:
             return ps_http_may_read(loop, connection);
-        case PS_KIND_WEBSOCKET:
-            return true;
+        case PS_KIND_WEBSOCKET: /* what is there already comes first */
+            return !(connection->todo & PS_TODO_RESUME);
         default: /* to see its FIN */
             return ps_inbox_count(connection) < STREAM_INBOX_BYTES;
         }
     case PS_STATE_CLOSING:
+        return !(connection->todo & PS_TODO_RESUME);
     case PS_STATE_LINGERING:
         return true;
     default:
@@ -67,6 +68,7 @@ static bool wants_input(ps_loop *loop, const ps_connection *connection) {
  * [result, *count). */
 static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t *count) {
     size_t used = 0;
+    ps_work_begin(loop);
     while (used < *count) {
         size_t rest = *count - used;
         size_t taken = 0;
@@ -88,7 +90,14 @@ static size_t take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, siz
             connection->kind == PS_KIND_WEBSOCKET
             && (connection->state == PS_STATE_OPEN || connection->state == PS_STATE_CLOSING)) {
             taken = ps_ws_take(loop, connection, bytes + used, rest);
-        } else if (connection->state != PS_STATE_OPEN) {
+            if (taken > 0 && ps_work_is_done(loop)) {
+                used += taken;
+                ps_connection_add_todo(loop, connection, PS_TODO_RESUME);
+                break; /* others have their turn before the rest */
+            }
+        } else if (
+            connection->state != PS_STATE_OPEN
+            || (connection->kind == PS_KIND_STREAM && connection->rare->stream.closes)) {
             return *count; /* nobody is interested any more */
         }
         if (taken == 0) {
@@ -118,7 +127,7 @@ static void settle_input(ps_loop *loop, ps_connection *connection) {
         return;
     }
     ps_rare_settle(loop, connection);
-    if (connection->flags & PS_FLAG_PEER_FINISHED) {
+    if (connection->flags & PS_FLAG_PEER_FINISHED && !(connection->todo & PS_TODO_RESUME)) {
         see_fin(loop, connection);
     }
     ps_connection_watch(loop, connection);
@@ -204,10 +213,7 @@ static void read_some(ps_loop *loop, ps_connection *connection) {
     settle_input(loop, connection);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events) {
-    ps_loop *loop = poll->loop->data;
-    ps_connection *connection = (ps_connection *)poll;
-    ps_loop_enter(loop);
+static void take_events(ps_loop *loop, ps_connection *connection, int status, int events) {
     if (status < 0) {
         /* libuv stops the handle at EPOLLERR: the socket has failed. */
         connection->flags &= (uint16_t)~(PS_FLAG_WATCHES_READ | PS_FLAG_WATCHES_WRITE);
@@ -227,6 +233,13 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     } else if (!(connection->flags & PS_FLAG_TLS && ps_tls_must_wait(loop, connection))) {
         read_some(loop, connection);
     }
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+    ps_loop *loop = poll->loop->data;
+    ps_loop_enter(loop);
+    take_events(loop, (ps_connection *)poll, status, events);
+    ps_loop_leave(loop);
 }
 
 void ps_connection_watch(ps_loop *loop, ps_connection *connection) {

@@ -102,7 +102,12 @@ size_t ps_http_write_head(
     return (size_t)(end - out);
 }
 
-/* Writes a whole answer; `out` has room for head_bytes_max and the body. */
+static size_t answer_bytes_max(const ps_response *response, uint16_t traits) {
+    bool has = has_body(response->status) && !(traits & PS_FLAG_ANSWER_HEAD);
+    return ps_http_head_bytes_max(response) + (has ? response->body.count : 0);
+}
+
+/* Writes a whole answer; `out` has room for answer_bytes_max. */
 static size_t write_answer(
     ps_loop *loop, uint8_t *out, const ps_response *response, uint16_t traits, bool closes) {
     size_t count = ps_http_write_head(loop, out, response, PS_BODY_SIZED, traits, closes);
@@ -122,12 +127,11 @@ void ps_http_count_response(ps_loop *loop, const ps_connection *connection, uint
 static int respond_early(
     ps_loop *loop, ps_connection *connection, struct ps_early_answer *early,
     const ps_response *response, bool closes) {
-    early->bytes = malloc(ps_http_head_bytes_max(response) + response->body.count);
+    early->bytes = malloc(answer_bytes_max(response, early->traits));
     if (!early->bytes) {
         ps_connection_doom(loop, connection);
         return PS_GONE;
     }
-    closes = closes || early->traits & PS_FLAG_ANSWER_CLOSE;
     early->count =
         (uint32_t)write_answer(loop, early->bytes, response, early->traits, closes);
     early->closes = closes;
@@ -149,6 +153,25 @@ static bool lets_go(ps_loop *loop, ps_connection *connection) {
     return true;
 }
 
+/* Whether there is no memory for it: pages and files are large, what ballots are answered with is not. */
+static bool is_too_large(
+    const ps_loop *loop, const ps_connection *connection, const ps_response *response,
+    uint16_t traits) {
+    return answer_bytes_max(response, traits) > PS_LEAN_OUTBOX_BYTES && ps_memory_is_full(loop)
+        && !(connection->flags & PS_FLAG_OPS);
+}
+
+static int refuse_answer(ps_loop *loop, ps_connection *connection) {
+    ps_bytes busy = loop->settings.overload_response;
+    ps_memory_count_shed(loop, PS_SHED_REQUESTS);
+    ps_http_count_response(loop, connection, 503);
+    if (!ps_outbox_append(loop, connection, busy.start, busy.count)) {
+        return PS_GONE;
+    }
+    ps_http_advance(loop, connection, true);
+    return PS_OK;
+}
+
 int ps_connection_respond(
     ps_loop *loop, ps_connection_id id, uint32_t sequence, const ps_response *response) {
     ps_connection *connection = ps_connection_find(loop, id);
@@ -165,18 +188,28 @@ int ps_connection_respond(
     if (lets_go(loop, connection)) {
         return PS_GONE;
     }
+    uint16_t traits = place > 0
+        ? connection->rare->http.ring[sequence % loop->settings.pipeline_count].traits
+        : connection->flags & PS_ANSWER_TRAITS;
+    if (is_too_large(loop, connection, response, traits)) {
+        if (place == 0) {
+            return refuse_answer(loop, connection);
+        }
+        ps_memory_let_go(loop, connection);
+        return PS_GONE;
+    }
     ps_http_count_response(loop, connection, response->status);
     bool is_newest = sequence + 1 == connection->next_sequence;
     bool drains = loop->draining && !(connection->flags & PS_FLAG_OPS) && is_newest;
-    bool closes = response->close || drains;
+    bool closes = response->close || drains || traits & PS_FLAG_ANSWER_CLOSE;
     if (place > 0) {
-        uint32_t index = sequence % loop->settings.pipeline_count;
+        connection->flags |= closes ? PS_FLAG_LAST : 0; /* RFC 9112 §9.6 */
         return respond_early(
-            loop, connection, &connection->rare->http.ring[index], response, closes);
+            loop, connection,
+            &connection->rare->http.ring[sequence % loop->settings.pipeline_count], response,
+            closes);
     }
-    uint16_t traits = connection->flags & PS_ANSWER_TRAITS;
-    closes = closes || traits & PS_FLAG_ANSWER_CLOSE;
-    size_t room = ps_http_head_bytes_max(response) + response->body.count;
+    size_t room = answer_bytes_max(response, traits);
     uint8_t *out = ps_outbox_extend(loop, connection, room);
     if (!out) {
         return PS_GONE;
@@ -184,6 +217,11 @@ int ps_connection_respond(
     size_t count = write_answer(loop, out, response, traits, closes);
     ps_outbox_shorten(connection, room - count);
     ps_http_advance(loop, connection, closes);
+    /* Large answers of a turn would pile up until its end, and none of them fits into a write with
+     * others. */
+    if (ps_outbox_waiting(connection) >= PS_LEAN_OUTBOX_BYTES) {
+        ps_connection_flush(loop, connection);
+    }
     return PS_OK;
 }
 

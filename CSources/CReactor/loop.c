@@ -5,7 +5,8 @@
  *     └── sends: sweeps, then outboxes ◄── callbacks owed: on_close, resumed input ◄┘
  *
  * The lower row is end_turn, in a uv_prepare_t: libuv runs it just before it would sleep, after
- * everything else a turn may do. What it leaves undone keeps the loop from sleeping. */
+ * everything else a turn may do; after many events of sockets it comes sooner. What it leaves undone
+ * keeps the loop from sleeping. */
 #include "loop.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ void ps_loop_enter(ps_loop *loop) {
     if (!loop->in_turn) {
         loop->in_turn = true;
         loop->handshake_ns = 0;
+        loop->turn_events = 0;
         read_clocks(loop);
     }
 }
@@ -54,6 +56,12 @@ static void end_turn(ps_loop *loop) {
     PS_COUNT_MAX(loop, turn_ns_max, took_ns);
     PS_OBSERVE(loop, turns, took_ns);
     loop->in_turn = false;
+}
+
+void ps_loop_leave(ps_loop *loop) {
+    if (++loop->turn_events >= PS_TURN_EVENTS) {
+        end_turn(loop);
+    }
 }
 
 static void on_prepare(uv_prepare_t *prepare) {

@@ -17,6 +17,9 @@
 enum {
     PS_READ_BUFFER_BYTES = 64 << 10,
     PS_FAREWELLS_MAX = 64, /* descriptors kept for refused connections */
+    PS_TURN_EVENTS = 512,
+    PS_WORK_FRAMES = 1024,
+    PS_WORK_INFLATED = 256 << 10,
     PS_TICK_MS = 100, /* on_tick, and how often the wheel of deadlines is looked at */
     PS_DATE_BYTES = 37, /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 };
@@ -47,6 +50,7 @@ struct ps_loop {
     uint64_t now_ns;
     int64_t unix_ms;
     bool in_turn;
+    uint32_t turn_events; /* of sockets, so far in this turn */
     bool draining;
     bool running;
     uint64_t tick_due_ns; /* 0 before the first */
@@ -87,6 +91,11 @@ struct ps_loop {
     uint32_t spare_outbox_count;
 
     ps_deflate *codec; /* of all connections; NULL until one agrees on permessage-deflate */
+
+    struct ps_work { /* done for one connection in one go */
+        uint32_t frames;
+        size_t inflated;
+    } work;
 
     uint8_t *read_buffer;
     ps_http_head head; /* of the request being looked at */
@@ -134,6 +143,19 @@ static inline uint64_t ps_monotonic_ns(void) {
 /* Every event starts with this: it begins the turn if none is under way. */
 void ps_loop_enter(ps_loop *loop);
 
+/* An event of a socket ends with this: the turn ends after so many, because libuv takes up to 49,152
+ * before it comes to that by itself. Nothing of a connection is used after it. Calls: everything. */
+void ps_loop_leave(ps_loop *loop);
+
+/* What one peer sends at once may cost a thousand times as much as it is long: 64 KiB of compressed
+ * messages are 48 MB. So there is a bound, and the rest waits for the next turn. */
+static inline void ps_work_begin(ps_loop *loop) {
+    loop->work = (struct ps_work){0};
+}
+
+static inline bool ps_work_is_done(const ps_loop *loop) {
+    return loop->work.frames >= PS_WORK_FRAMES || loop->work.inflated >= PS_WORK_INFLATED;
+}
 
 /* Stores "what: strerror(error)" for ps_loop_error_text; returns PS_SYSTEM. */
 int ps_loop_fail(ps_loop *loop, const char *what, int error);

@@ -124,7 +124,7 @@ int ps_connection_stream_end(ps_loop *loop, ps_connection_id id) {
         && !ps_outbox_append(loop, connection, "0\r\n\r\n", 5)) {
         return PS_GONE;
     }
-    if (rare->stream.closes) {
+    if (rare->stream.closes || (loop->draining && !(connection->flags & PS_FLAG_OPS))) {
         ps_connection_finish(loop, connection);
         return PS_OK;
     }

@@ -209,6 +209,7 @@ static uint16_t inflate_message(ps_loop *loop, uint8_t opcode, ps_bytes *payload
         && !ps_utf8_valid(payload->start, payload->count)) {
         violation = 1007;
     }
+    loop->work.inflated += payload->count;
     PS_COUNT(loop, messages_inflated, violation == 0);
     return violation;
 }
@@ -294,6 +295,7 @@ static size_t take_data(
 }
 
 size_t ps_ws_take(ps_loop *loop, ps_connection *connection, uint8_t *bytes, size_t count) {
+    loop->work.frames++;
     ps_ws_header header;
     bool allows_compressed = connection->flags & PS_FLAG_DEFLATES;
     switch (ps_ws_parse_header(&header, bytes, count, allows_compressed)) {

@@ -41,6 +41,8 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     var closed: [ConnectionID] = []
     var writableCount = 0
     var messageCount = 0
+    /// Requests and messages that were handled in one turn: the clock stands still in it.
+    var handledAt: [UInt64: Int] = [:]
     /// Takes of the memory for buffers.
     var ballast: Frame?
 
@@ -105,6 +107,11 @@ final class TestServer: LoopHandler, @unchecked Sendable {
         return done.wait()
     }
 
+    /// Runs `body` on the loop's thread some time.
+    func post(_ body: @escaping @Sendable (TestServer) -> Void) {
+        jobs.append { body(self) }
+    }
+
     /// Waits, for as long as a test may wait, until the loop's thread finds `condition` true.
     func eventually(_ condition: @escaping @Sendable (TestServer) -> Bool) -> Bool {
         for _ in 0..<TestClient.patienceSeconds * 200 {
@@ -157,6 +164,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
     func loop(_ loop: Loop, received request: borrowing Request, on connection: ConnectionID) {
         let path = String(decoding: request.path, as: UTF8.self)
         if keepsNotes { requestedPaths.append(path) }
+        if keepsNotes { handledAt[loop.nowNanoseconds, default: 0] += 1 }
         switch path {
         case "/later":
             pending.append(Pending(connection: connection, sequence: request.sequence))
@@ -205,6 +213,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
 
     func loop(_ loop: Loop, received message: Message, on connection: ConnectionID) {
         messageCount += 1
+        if keepsNotes { handledAt[loop.nowNanoseconds, default: 0] += 1 }
         if message.isText {
             loop.send(text: message.payload, to: connection)
         } else {

@@ -15,7 +15,9 @@
  *     callback returns.
  *  4. Everything is called on the loop's thread, except ps_loop_wake, ps_loop_statistics and
  *     ps_budget_*. Debug builds trap on another thread.
- *  5. What a turn queues for one connection leaves in one write at the end of that turn. */
+ *  5. What a turn queues for one connection leaves in one write at the end of that turn; an answer of
+ *     16 KiB or more leaves at once. A turn ends when there is nothing more to do, and after 512 events
+ *     of sockets: what one of them sent at once may take several. */
 #ifndef PS_CREACTOR_H
 #define PS_CREACTOR_H
 
