@@ -29,24 +29,38 @@ extension Gateway {
     private func readBearer(_ token: UnsafeRawBufferPointer, of request: borrowing Request)
         throws(APIError) -> Bearer
     {
-        try Bearer(
+        let bearer = try Bearer(
             token: token, tokens: secrets.tokens, jwt: shared.jwt,
             at: request.receivedUnixMilliseconds / 1_000)
+        if case .voter = bearer, !settings.acceptsVoterCookies { throw .invalidToken }
+        return bearer
     }
 
-    /// Of the first cookies of our name, since each costs a code for each key: a browser sends more
-    /// than one where a page of a neighbouring host has set its own.
+    /// Of the first cookies of our name, since each costs a code for each key. A browser sends more
+    /// than one where a page of a neighbouring host has set its own: of two that are valid nobody knows
+    /// which is the voter's, so neither is. Nor is that of a foreign page, which a browser sends along
+    /// with a form where both are of one site.
     func cookieVoter(of request: borrowing Request) -> VoterToken.ID? {
-        guard let cookies = request.field("cookie") else { return nil }
+        guard settings.acceptsVoterCookies, let cookies = request.field("cookie"),
+            allowsOrigin(of: request)
+        else { return nil }
         let values = Credentials.values(of: Credentials.cookieName, in: cookies)
+        var found: VoterToken.ID?
         for value in values.prefix(Credentials.cookieLimit) {
-            if let id = secrets.tokens.verify(value) { return id }
+            guard let id = secrets.tokens.verify(value) else { continue }
+            if let found, found != id { return nil }
+            found = id
         }
-        return nil
+        return found
     }
 
     /// A token for who has none yet.
     func mintVoterToken() -> String { secrets.tokens.mint(.random()) }
+
+    /// The Set-Cookie for who has no token yet; nil where none would be taken.
+    func newVoterCookie() -> String? {
+        settings.acceptsVoterCookies ? voterCookie(mintVoterToken()) : nil
+    }
 
     func voterCookie(_ token: String) -> String {
         let isSecure = settings.endsTLS || settings.publicURL?.hasPrefix("https:") ?? false

@@ -4,6 +4,8 @@ package import Reactor
 package struct GatewaySettings: Sendable {
     package var services = Service.allCases
     package var acceptsVoterNames = true
+    /// The gateway's own voter tokens, which anybody is given: in a cookie or as a bearer token.
+    package var acceptsVoterCookies = true
     /// Origins that browsers may come from, exact; nil: any over HTTP without credentials, and for
     /// handshakes the same origin or none.
     package var allowedOrigins: [String]?

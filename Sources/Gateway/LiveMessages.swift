@@ -12,20 +12,22 @@ extension Gateway {
         guard message.isText else {
             return loop.close(connection, code: 1003, reason: "send text")
         }
+        // What nobody can read counts, too.
+        let sender = settings.rateMessages == nil ? nil : sockets.viewer(connection).identity
+        let isAllowed = allows(settings.rateMessages, for: .messages, by: sender, on: connection)
         let root: JSONValue
         do {
             root = try document.parse(message.payload)
         } catch {
-            return sendError(.malformedJSON, to: connection, nil)
+            return sendError(isAllowed ? .malformedJSON : .rateLimited, to: connection, nil)
         }
-        guard root.kind == .object else { return sendError(.malformedRequest, to: connection, nil) }
+        guard root.kind == .object else {
+            return sendError(isAllowed ? .malformedRequest : .rateLimited, to: connection, nil)
+        }
         var reference: String?
         do {
             reference = try self.reference(root["ref"])
-            let sender = settings.rateMessages == nil ? nil : sockets.viewer(connection).identity
-            guard allows(settings.rateMessages, for: .messages, by: sender, on: connection) else {
-                throw LiveError(error: .rateLimited)
-            }
+            guard isAllowed else { throw LiveError(error: .rateLimited) }
             switch try root["type"].string {
             case "vote":
                 do {

@@ -103,7 +103,9 @@ extension Gateway {
         if Subprotocols(of: request).offersVersion1 {
             fields.add("Sec-WebSocket-Protocol", Subprotocols.version1)
         }
-        if caller.identity == nil { fields.add("Set-Cookie", voterCookie(mintVoterToken())) }
+        if caller.identity == nil, let cookie = newVoterCookie() {
+            fields.add("Set-Cookie", cookie)
+        }
         return fields.bytes
     }
 }

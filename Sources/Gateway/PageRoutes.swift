@@ -44,8 +44,8 @@ extension Gateway {
         answer.fields.add("Referrer-Policy", "same-origin")
         answer.fields.add(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-        if cookieVoter(of: request) == nil {
-            answer.fields.add("Set-Cookie", voterCookie(mintVoterToken()))
+        if cookieVoter(of: request) == nil, let cookie = newVoterCookie() {
+            answer.fields.add("Set-Cookie", cookie)
         }
         exchange.send(answer, unlessKnown: request.knownTags)
     }

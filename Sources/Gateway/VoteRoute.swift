@@ -134,6 +134,7 @@ extension Gateway {
     /// The ballot is not taken: with an identity that it brings along, sending it again is safe; one
     /// that we made up here for each attempt would count them all.
     private func voterRequired() -> Answer {
+        guard settings.acceptsVoterCookies else { return Answer(.unauthorized) }
         let token = mintVoterToken()
         var json = JSONWriter()
         json.beginObject()

@@ -92,6 +92,15 @@ struct Configuration {
             throw ConfigurationProblems(
                 problems: ["--jwt-issuer, --jwt-audience: check nothing without --jwt-key"])
         }
+        if keys.jwtFiles.isEmpty, !gateway.acceptsVoterCookies, !gateway.acceptsVoterNames {
+            throw ConfigurationProblems(
+                problems: [
+                    """
+                    --voter-cookies, --voter-names: without both nobody can vote; give --jwt-key, \
+                    or allow one of them
+                    """
+                ])
+        }
         let whole = 2 * (Int(loop.headBytes) + max(Int(loop.bodyBytes), Int(loop.messageBytes)))
         if let bufferBytes, bufferBytes * 3 / 4 < whole {
             throw ConfigurationProblems(

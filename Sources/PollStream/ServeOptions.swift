@@ -18,6 +18,7 @@ struct ServeOptions: ParsableArguments {
     @Option("feed") var feed: String?
     @Option("feed-rate") var feedRate: String?
     @Option("voter-names") var voterNames: String?
+    @Option("voter-cookies") var voterCookies: String?
     @Option("public-url") var publicURL: String?
     @Option("tls-certificate") var tlsCertificate: [String]
     @Option("tls-key") var tlsKey: [String]
@@ -57,7 +58,7 @@ struct ServeOptions: ParsableArguments {
             "proxy-protocol": proxyProtocol, "loops": loops,
             "tick": tick, "fan-out": fanOut, "compress-above": compressAbove,
             "feed": feed, "feed-rate": feedRate, "services": services,
-            "voter-names": voterNames,
+            "voter-names": voterNames, "voter-cookies": voterCookies,
             "public-url": publicURL, "hsts": hsts,
             "admin-key": adminKey, "voter-key": voterKey, "jwt-issuer": jwtIssuer,
             "jwt-audience": jwtAudience, "drain": drain, "drain-delay": drainDelay,

@@ -165,6 +165,13 @@ struct Setting: Sendable {
                 try Value.choice(value, of: Configuration.Switch.self) == .allow
         },
         single(
+            "voter-cookies", "allow|deny", standard: "allow",
+            "Whether a cookie or token of the gateway's own is an identity; deny leaves JWTs."
+        ) { (configuration, value) throws(BadValue) in
+            configuration.gateway.acceptsVoterCookies =
+                try Value.choice(value, of: Configuration.Switch.self) == .allow
+        },
+        single(
             "public-url", "URL", standard: "from the Host header",
             "What absolute links begin with."
         ) { (configuration, value) throws(BadValue) in

@@ -60,7 +60,7 @@ def options(*command) -> set[str]:
 # What the pages say of docker, pg_dump, certbot, the scripts and the bare limits.
 OPTIONS_OF_OTHERS = {
     "--build", "--profile", "--schema", "--deploy-hook", "--build-only", "--uring",
-    "--check", "--system", "--long", "--optimized", "--help", "--version",
+    "--check", "--system", "--long", "--optimized", "--coverage", "--help", "--version",
     "--generate-completion-script",
 }  # fmt: skip
 

@@ -154,6 +154,29 @@ def test_names_are_no_identity_where_they_are_denied(start_gateway):
         assert again.get("code") == "voter_required" or again.get("repeated") is True
 
 
+def test_of_two_voters_cookies_neither_is_taken(gateway, poll):
+    """A neighbouring host can set a cookie of its own beside, or in front of, the voter's."""
+    (first, _), (second, _) = new_identity(gateway, poll), new_identity(gateway, poll)
+    for cookies in (f"{first}; {second}", f"{second}; {first}"):
+        answer = gateway.vote(poll, 0, headers={"Cookie": cookies})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "voter_required")
+    assert gateway.vote(poll, 0, headers={"Cookie": f"{first}; {first}"}).status_code == 201
+
+
+def test_a_form_of_a_foreign_page_votes_as_nobody(gateway, poll):
+    """As a browser sends it from another page of the same site, with the cookie."""
+    cookie, token = new_identity(gateway, poll)
+    form = {"poll_id": poll.id, "option_id": poll.options[0]}
+    foreign = {"Cookie": cookie, "Origin": "https://elsewhere.example"}
+    answer = gateway.post("/votes/", data=form, headers=foreign)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "voter_required")
+    # Its scripts may go on with a token of their own.
+    foreign["Authorization"] = f"Bearer {token}"
+    assert gateway.post("/votes/", data=form, headers=foreign).status_code == 201
+    own = {"Cookie": cookie, "Origin": gateway.url}
+    assert gateway.post("/votes/", data=form, headers=own).json()["repeated"] is True
+
+
 def test_an_identity_outlives_the_gateway(start_gateway):
     gateway = start_gateway()
     poll = gateway.create_poll()
