@@ -58,6 +58,7 @@ struct ps_rare {
     /* Input that is no whole request or frame yet, or that waits for its turn. */
     uint8_t *inbox;
     uint32_t inbox_count, inbox_capacity;
+    uint32_t since; /* step of the wheel: its first byte, or its last whole message */
 
     union { /* by kind; zero while there is nothing to remember */
         struct ps_http_progress {

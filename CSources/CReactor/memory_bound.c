@@ -1,6 +1,7 @@
 #include "memory_bound.h"
 
 #include "outbox.h"
+#include "tls.h"
 
 /* Of the wheel. */
 enum {
@@ -97,12 +98,38 @@ static bool holds_any(uint32_t now, const ps_outbox *outbox) {
     return true;
 }
 
+/* Requests have deadlines, messages have none: a pong now and then keeps half of one for ever. */
+static bool holds_unfinished(const ps_loop *loop, const ps_connection *connection) {
+    const struct ps_rare *rare = connection->rare;
+    if (connection->kind != PS_KIND_WEBSOCKET || connection->state >= PS_STATE_DOOMED) {
+        return false;
+    }
+    if (rare && (rare->inbox_capacity > 0 || rare->ws.assembly_capacity > 0)
+        && loop->wheel.now - rare->since >= HELD_STEPS) {
+        return true;
+    }
+    uint32_t since;
+    return connection->flags & PS_FLAG_TLS && ps_tls_holds_record(connection, &since)
+        && loop->wheel.now - since >= HELD_STEPS;
+}
+
+static void let_unfinished_go(ps_loop *loop) {
+    for (uint32_t slot = 0; slot < ps_slots_capacity(loop); slot++) {
+        ps_connection *connection = ps_slot_at(loop, slot);
+        if (holds_unfinished(loop, connection)) {
+            ps_memory_count_shed(loop, PS_SHED_MESSAGES);
+            ps_connection_reset(loop, connection);
+        }
+    }
+}
+
 /* Where it is only short, those alone who have been at it for long, and not in every tick: a drip would
  * keep it short for good. */
 static void let_slow_go(ps_loop *loop) {
     uint64_t held = ps_budget_buffer_bytes(loop->settings.budget);
     if (loop->wheel.now - loop->slow_looked >= SECOND_STEPS) {
         loop->slow_looked = loop->wheel.now;
+        let_unfinished_go(loop);
         if (let_go_of(loop, &held, has_held_long)) {
             return;
         }

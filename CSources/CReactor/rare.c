@@ -9,6 +9,9 @@ struct ps_rare *ps_rare_get(ps_loop *loop, ps_connection *connection) {
     if (!connection->rare) {
         connection->rare = calloc(1, sizeof *connection->rare);
         ps_memory_hold(loop, connection->rare ? sizeof *connection->rare : 0);
+        if (connection->rare) {
+            connection->rare->since = loop->wheel.now;
+        }
     }
     return connection->rare;
 }

@@ -59,6 +59,9 @@ ssize_t ps_tls_read(ps_loop *loop, ps_connection *connection);
 /* Begins with bytes that were read behind a PROXY header. */
 void ps_tls_feed(ps_loop *loop, ps_connection *connection, const uint8_t *bytes, size_t count);
 
+/* Whether OpenSSL holds part of a record, and `*since` which step of the wheel. */
+bool ps_tls_holds_record(const ps_connection *connection, uint32_t *since);
+
 /* Whether this turn has shaken hands for long enough, and the connection's turn is the next one. */
 bool ps_tls_must_wait(const ps_loop *loop, const ps_connection *connection);
 

@@ -10,6 +10,9 @@
 
 enum {
     RECORD_BYTES = SSL3_RT_MAX_PACKET_SIZE, /* OpenSSL's buffer for one that is not whole yet */
+    HANDSHAKE_BYTES = 48 << 10, /* that, its buffer of messages and its state, until hands are shaken */
+    HELLO_BYTES_MAX = 16 << 10, /* of which real ones have 2 KB; OpenSSL takes 131, at its announcement */
+    HELLO_HEAD_BYTES = 9,       /* a record's header and a message's (RFC 8446 §4, §5.1) */
     HANDSHAKE_NS = 5000000, /* of a turn; the rest of a storm waits for the next */
     /* Past it, the peer makes us answer (key updates, refused renegotiations) and does not read. */
     UNSENT_BYTES_MAX = PS_TLS_WRITE_BYTES + (16 << 10),
@@ -20,8 +23,11 @@ struct tls_state {
     ps_tls *context; /* a reference: its callbacks run until the handshake is done */
     uint8_t *unsent; /* records that the kernel has not taken, from `unsent_start` on; or NULL */
     uint32_t unsent_start, unsent_end;
+    uint32_t held;  /* bytes of OpenSSL's that are counted */
+    uint32_t since; /* step of the wheel: since when a record is not whole */
+    uint8_t hello[HELLO_HEAD_BYTES];
+    uint8_t hello_count;
     bool established;
-    bool holds_record;
     bool failed; /* OpenSSL is not to be asked again */
 };
 
@@ -36,23 +42,29 @@ static void free_unsent(ps_loop *loop, struct tls_state *state) {
     state->unsent_start = state->unsent_end = 0;
 }
 
-static void hold_record(ps_loop *loop, struct tls_state *state, bool holds) {
-    if (holds != state->holds_record) {
-        state->holds_record = holds;
-        holds ? ps_memory_hold(loop, RECORD_BYTES) : ps_memory_give(loop, RECORD_BYTES);
+static void hold(ps_loop *loop, struct tls_state *state, uint32_t bytes) {
+    if (state->held == 0) {
+        state->since = loop->wheel.now;
     }
+    ps_memory_hold(loop, bytes);
+    ps_memory_give(loop, state->held);
+    state->held = bytes;
 }
 
 static void state_free(ps_loop *loop, struct tls_state *state) {
     SSL_free(state->ssl);
     ps_tls_release(state->context);
-    hold_record(loop, state, false);
+    hold(loop, state, 0);
     free_unsent(loop, state);
     free(state);
 }
 
 /* Not before the first byte: who only connects costs nothing. */
 static struct tls_state *begin(ps_loop *loop, ps_connection *connection) {
+    if (ps_memory_is_full(loop)) { /* it may have connected when it was not */
+        ps_memory_count_shed(loop, PS_SHED_CONNECTIONS);
+        return NULL;
+    }
     struct tls_state *state = calloc(1, sizeof *state);
     if (!state) {
         return NULL;
@@ -65,7 +77,7 @@ static struct tls_state *begin(ps_loop *loop, ps_connection *connection) {
         ERR_clear_error();
         return NULL;
     }
-    hold_record(loop, state, true); /* until the handshake is done, and more than that */
+    hold(loop, state, HANDSHAKE_BYTES);
     connection->poll.data = state;
     PS_COUNT(loop, tls_connections, 1);
     return state;
@@ -242,12 +254,38 @@ static void see_record(ps_loop *loop, ps_connection *connection, struct tls_stat
     /* "RB": its header was read and its body has not come. */
     bool holds = !state->established || SSL_has_pending(state->ssl)
         || SSL_rstate_string(state->ssl)[1] == 'B';
-    if (holds && !state->holds_record && ps_memory_is_full(loop)) {
+    if (holds && state->held == 0 && ps_memory_is_full(loop)) {
         ps_memory_count_shed(
             loop, connection->kind == PS_KIND_HTTP ? PS_SHED_REQUESTS : PS_SHED_MESSAGES);
         ps_connection_reset(loop, connection);
     }
-    hold_record(loop, state, holds);
+    uint32_t bytes = !state->established ? HANDSHAKE_BYTES : holds ? RECORD_BYTES : 0;
+    if (bytes != state->held) {
+        hold(loop, state, bytes);
+    }
+}
+
+bool ps_tls_holds_record(const ps_connection *connection, uint32_t *since) {
+    const struct tls_state *state = state_of(connection);
+    if (!state || state->held == 0) {
+        return false;
+    }
+    *since = state->since;
+    return true;
+}
+
+/* OpenSSL makes room for a whole first message as soon as it has read how long it says it is. */
+static bool announces_too_much(struct tls_state *state, const uint8_t *bytes, size_t count) {
+    if (state->hello_count == HELLO_HEAD_BYTES) {
+        return false;
+    }
+    size_t room = HELLO_HEAD_BYTES - state->hello_count;
+    size_t taken = count < room ? count : room;
+    memcpy(state->hello + state->hello_count, bytes, taken);
+    state->hello_count += (uint8_t)taken;
+    const uint8_t *length = state->hello + 6;
+    return state->hello_count == HELLO_HEAD_BYTES && state->hello[0] == SSL3_RT_HANDSHAKE
+        && (length[0] << 16 | length[1] << 8 | length[2]) > HELLO_BYTES_MAX;
 }
 
 /* Takes ciphertext. Returns as ps_tls_read does. */
@@ -257,6 +295,10 @@ static ssize_t take(
     state = state ? state : begin(loop, connection);
     if (!state || state->failed) {
         return nothing(ENOMEM);
+    }
+    if (announces_too_much(state, bytes, count)) {
+        PS_COUNT(loop, tls_failures, 1);
+        return nothing(EPROTO);
     }
     loop->tls_pipe->in = bytes;
     loop->tls_pipe->in_count = count;
@@ -268,6 +310,9 @@ static ssize_t take(
         ERR_clear_error();
     }
     loop->tls_pipe->in_count = 0;
+    if (decrypted > 0) {
+        state->since = loop->wheel.now;
+    }
     see_record(loop, connection, state);
     send_out(loop, connection);
     if (connection->state >= PS_STATE_DOOMED) {

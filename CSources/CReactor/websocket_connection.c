@@ -220,6 +220,9 @@ static void deliver(
     if (connection->state != PS_STATE_OPEN) {
         return; /* our Close is on its way: nobody listens */
     }
+    if (connection->rare) {
+        connection->rare->since = loop->wheel.now;
+    }
     if (message->compressed) {
         uint16_t violation = inflate_message(loop, message->opcode, &payload);
         if (violation != 0) {

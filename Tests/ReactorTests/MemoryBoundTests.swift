@@ -298,6 +298,28 @@ extension ReactorTests {
             }
         }
 
+        @Test func `half a message is not kept for long while memory is short`() throws {
+            try withServer { server in
+                let half = TestClient(webSocket: "/ws", port: server.port)
+                half.send(Array(TestClient.text(bytes(60_000)).prefix(50_000)))
+                let fragments = TestClient(webSocket: "/ws", port: server.port)
+                fragments.send(TestClient.text(bytes(3_000), fin: false))
+                let client = TestClient(port: server.port)
+                let socket = TestClient(webSocket: "/ws", port: server.port)
+                #expect(server.eventually { $0.budget.bufferBytes > 60_000 })
+                server.hold(Self.short)
+                // Pongs do not count.
+                for _ in 0..<12 {
+                    fragments.send(TestClient.frame(10, []))
+                    expectSmallThingsAreServed(by: server, client, socket)
+                    sleep(1)
+                }
+                #expect(half.isClosed())
+                #expect(fragments.isClosed())
+                #expect(shed("messages", on: server) == 2)
+            }
+        }
+
         @Test func `a record that is not whole is held, and not while memory is full`() throws {
             let server = try TestServer(bufferLimit: UInt64(Self.bound)) {
                 $0.tls = TestCertificates.shared.context

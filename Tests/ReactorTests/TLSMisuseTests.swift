@@ -57,6 +57,34 @@ extension ReactorTests {
             }
         }
 
+        /// OpenSSL would make room for all of it at these nine bytes.
+        @Test(arguments: [1, 5, 8, 9])
+        func `a first message that says it is huge is closed at its announcement`(cut: Int) throws {
+            try withServer { server in
+                let hello: [UInt8] = [0x16, 3, 1, 0x40, 0, 1, 2, 1, 0x44]
+                let client = TestClient(port: server.port, tls: nil)
+                client.sendRaw(Array(hello[..<cut]))
+                usleep(20_000)
+                client.sendRaw(Array(hello[cut...]))
+                #expect(client.isClosed())
+                #expect(server.numbers().tlsFailures == 1)
+            }
+        }
+
+        @Test func `a handshake does not begin while memory is full`() throws {
+            let server = try TestServer(bufferLimit: 1 << 20) {
+                $0.tls = Self.certificates.context
+            }
+            defer { server.stop() }
+            // It came when there was some.
+            let client = TestClient(port: server.port, tls: nil)
+            #expect(server.eventually { $0.budget.connectionCount == 1 })
+            server.hold(1 << 20)
+            client.sendRaw([0x16, 3, 1])
+            #expect(client.isClosed())
+            #expect(server.numbers().shed.first { $0.name == "connections" }?.count == 1)
+        }
+
         @Test func `a record that was changed on its way ends its connection`() throws {
             try withServer { server in
                 for version in [TLSPeer.Version.tls12, .tls13] {
