@@ -153,12 +153,13 @@ static bool lets_go(ps_loop *loop, ps_connection *connection) {
     return true;
 }
 
-/* Whether there is no memory for it: pages and files are large, what ballots are answered with is not. */
+/* Whether there is no memory for it. Pages and files are large, and may be asked for again; what says
+ * that something was made (201) may not. */
 static bool is_too_large(
     const ps_loop *loop, const ps_connection *connection, const ps_response *response,
     uint16_t traits) {
-    return answer_bytes_max(response, traits) > PS_LEAN_OUTBOX_BYTES && ps_memory_is_full(loop)
-        && !(connection->flags & PS_FLAG_OPS);
+    return response->status == 200 && answer_bytes_max(response, traits) > PS_LEAN_OUTBOX_BYTES
+        && ps_memory_is_full(loop) && !(connection->flags & PS_FLAG_OPS);
 }
 
 static int refuse_answer(ps_loop *loop, ps_connection *connection) {

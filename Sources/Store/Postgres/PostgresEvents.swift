@@ -240,14 +240,17 @@ final class PostgresEvents: EventStore {
     private func write(_ sql: String, _ parameters: PostgresParameters) throws(PostgresFailure)
         -> PostgresRows
     {
-        try execute("BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit)")
+        try execute(
+            """
+            BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit);
+            SET LOCAL idle_in_transaction_session_timeout = \(settings.silenceLimit)
+            """)
         do throws(PostgresFailure) {
             let rows = try execute(sql, parameters)
             try execute("COMMIT")
             return rows
         } catch {
-            // On a connection that is gone there is nothing to roll back, and one made anew says so.
-            _ = try? execute("ROLLBACK")
+            if case .refused = error { _ = try? execute("ROLLBACK") }
             throw error
         }
     }
