@@ -113,6 +113,14 @@ extension CatalogueRequest {
     }
 
     /// Reads for long.
+    /// Nothing depends on it but what its asker sees.
+    var isQuestion: Bool {
+        switch self {
+        case .find, .list, .hasBallot, .choices: true
+        default: false
+        }
+    }
+
     var isExport: Bool {
         switch self {
         case .audit, .ballots: true

@@ -35,10 +35,13 @@ package final class RequestQueue: @unchecked Sendable {
 
     package var count: Int { monitor.withLock { waiting.count } }
 
+    /// What anybody can ask for over and over leaves half of the room to what changes a poll, or brings
+    /// the one that a ballot is for.
     /// - Returns: false where it is full or closed.
     package func append(_ asked: Asked) -> Bool {
+        let room = asked.request.isQuestion ? max(1, limit / 2) : limit
         monitor.lock()
-        let isTaken = !isClosed && waiting.count < limit
+        let isTaken = !isClosed && waiting.count < room
         if isTaken { waiting.append(asked) }
         monitor.unlock()
         if isTaken { monitor.signal() }

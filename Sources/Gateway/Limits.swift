@@ -48,6 +48,17 @@ extension Gateway {
 
     // MARK: Connections of one address
 
+    /// Whether the address may hold one more live connection. What is asked over HTTP is answered all the
+    /// same: whoever shares an address with somebody who holds many can still vote.
+    /// - Throws: `rateLimited`.
+    func expectRoom(for address: ClientAddress) throws(APIError) {
+        guard let limit = settings.connectionsPerAddress,
+            shared.addresses.count(of: address) >= limit
+        else { return }
+        statistics.count(limit: .connectionsPerAddress)
+        throw .rateLimited
+    }
+
     /// Counts a connection that has become live. Plain HTTP connections come and go with their
     /// requests and are bounded by their idle time.
     func countAddress(of connection: ConnectionID, _ address: ClientAddress) {

@@ -46,6 +46,7 @@ extension Gateway {
         let viewer: Viewer
         do throws(APIError) {
             guard isFromKnownPage(request) else { throw .originNotAllowed }
+            try expectRoom(for: ClientAddress(client(of: request)))
             viewer = try liveCaller(of: request).viewer
         } catch {
             return exchange.send(error)
@@ -67,6 +68,7 @@ extension Gateway {
     }
 
     func admitHandshake(_ request: borrowing Request) throws(APIError) {
+        try expectRoom(for: ClientAddress(client(of: request)))
         switch request.handshake {
         case .valid: break
         case .none, .invalid(status: 426): throw .upgradeRequired

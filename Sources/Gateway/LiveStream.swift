@@ -48,6 +48,12 @@ extension Gateway {
             case .board where draining.isClosing:
                 exchange.refuseLive(.draining)
             case .board(let board):
+                // Many may have come in while boards were read.
+                do throws(APIError) {
+                    try expectRoom(for: address)
+                } catch {
+                    return exchange.refuseLive(error)
+                }
                 let head = Response(
                     status: 200, fields: fields, body: Array("retry: 2000\n\n".utf8))
                 guard

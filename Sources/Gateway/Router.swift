@@ -97,8 +97,8 @@ extension Gateway {
     /// Sends a request to its handler, or says why there is none.
     func route(_ request: borrowing Request, on connection: ConnectionID) {
         var exchange = Exchange(request, on: connection, of: self)
-        if request.listener == .publicAPI, let error = refusal(of: request) {
-            var answer = Answer(error)
+        if request.listener == .publicAPI, secrets == nil {
+            var answer = Answer(.storageUnavailable)
             answer.closes = true
             return exchange.send(answer)
         }
@@ -153,14 +153,6 @@ extension Gateway {
             from: request.field("origin"), count: request.fieldCount("origin"), host: request.host)
     }
 
-    private func refusal(of request: borrowing Request) -> APIError? {
-        if secrets == nil { return .storageUnavailable }
-        guard let limit = settings.connectionsPerAddress,
-            shared.addresses.count(of: ClientAddress(client(of: request))) >= limit
-        else { return nil }
-        statistics.count(limit: .connectionsPerAddress)
-        return .rateLimited
-    }
 }
 
 extension Exchange {

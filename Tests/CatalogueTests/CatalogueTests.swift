@@ -133,6 +133,23 @@ import Threads
         #expect(office.drain())
     }
 
+    @Test func `questions leave room for changes, and for the poll that a ballot is for`() throws {
+        let office = Office(waitingRequests: 8, transitionCheck: .seconds(60))
+        office.catalogue.start()
+        office.store.block()
+        let first = try #require(office.begin(.find(joinCode: "A")))
+        office.store.waitUntilBlocked()
+        var numbers = [first]
+        while let number = office.begin(.find(joinCode: "B")) { numbers.append(number) }
+        #expect(numbers.count <= 1 + 4 + 1)
+        for _ in 0..<3 {
+            numbers.append(try #require(office.begin(.read([PollID(7)!]))))
+        }
+        office.store.unblock()
+        for number in numbers { _ = office.heard.answer(to: number) }
+        #expect(office.drain())
+    }
+
     @Test func `a request that waited too long is refused without the store`() throws {
         let office = Office(requestLimit: .zero)
         office.catalogue.start()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from answers import refused, retry_after
-from gateway import limits
+from gateway import eventually, limits
 from live import Viewer
 from wire import (
     BINARY,
@@ -320,10 +320,27 @@ def test_a_handshake_past_the_limit_gets_503_or_1013(start_gateway):
 
 def test_connections_past_the_limit_of_one_address_get_429(start_gateway):
     gateway = start_gateway(*limits(connections_per_address=3))
+    poll = gateway.create_poll()
     viewers = [Viewer(gateway) for _ in range(3)]
-    answer = gateway.get("/polls/")
-    refused(answer, 429, "rate_limited")
-    assert retry_after(answer) >= 0
+    for path, fields in (("/ws/", UPGRADE), (f"{poll.path}events/", {})):
+        answer = gateway.get(path, headers=fields)
+        refused(answer, 429, "rate_limited")
+        assert retry_after(answer) >= 0
+    # Neighbours behind the same address still vote.
+    gateway.cast(poll, 0, "ada")
     for viewer in viewers:
         viewer.socket.close()
-    assert_served_again(gateway)
+    eventually(lambda: opens(gateway))
+
+
+def opens(gateway) -> bool:
+    with Wire(gateway) as wire:
+        return wire.handshake("/ws/").status == 101
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
