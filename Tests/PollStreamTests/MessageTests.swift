@@ -45,6 +45,7 @@ struct MessageTests {
         ("feed", "on", #""on" is not a choice; give one of: names, anonymous, off"#),
         ("feed-rate", "5/s", #""5/s" is not a number from 1 to 1000"#),
         ("voter-names", "no", #""no" is not a choice; give one of: allow, deny"#),
+        ("voter-cookies", "no", #""no" is not a choice; give one of: allow, deny"#),
         (
             "public-url", "polls.example",
             #""polls.example" is not an origin; write it like https://polls.example.org"#
