@@ -50,15 +50,11 @@ import Testing
             && before == UInt8(ascii: ",")
     }
 
-    private func numbersAreDoubles(_ value: JSONValue) throws -> Bool {
-        switch value.kind {
-        case .number:
-            let text = String(decoding: value.text, as: UTF8.self)
-            let isZero = text.prefix { $0 != "e" && $0 != "E" }.allSatisfy { "-0.".contains($0) }
-            return isZero || Double(text)?.isNormal == true
-        case .array: return try value.elements.allSatisfy(numbersAreDoubles)
-        case .object: return try Self.names.allSatisfy { try numbersAreDoubles(value[$0]) }
-        default: return true
+    /// Of members with any name; what looks like a number in a string counts as one.
+    private func numbersAreDoubles(in text: String) -> Bool {
+        text.split { !"+-.eE0123456789".contains($0) }.allSatisfy { number in
+            let isZero = number.prefix { $0 != "e" && $0 != "E" }.allSatisfy { "-0.".contains($0) }
+            return isZero || Double(number)?.isNormal ?? true
         }
     }
 
@@ -104,8 +100,8 @@ import Testing
                     let root = try document.parse(raw)
                     guard let other else {
                         // Foundation wants every number to be one of its doubles.
-                        let fits = try numbersAreDoubles(root)
-                        #expect(!fits, "only ours takes \(text), seed \(seed)")
+                        #expect(
+                            !numbersAreDoubles(in: text), "only ours takes \(text), seed \(seed)")
                         return
                     }
                     #expect(try agree(root, other), "\(text), seed \(seed)")
