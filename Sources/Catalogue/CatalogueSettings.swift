@@ -1,7 +1,7 @@
 /// What the catalogue needs to know; PROTOCOL's defaults.
 package struct CatalogueSettings: Sendable {
-    /// Requests that may wait.
-    package var waitingRequests = 4_096
+    /// Requests that may wait; of questions that anybody can ask over and over, half as many.
+    package var waitingRequests = 8_192
     /// Pages of exports, and audits, that may wait; what waits longer than the pool is wide is
     /// better asked again.
     package var waitingExports = 16
