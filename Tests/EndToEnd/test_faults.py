@@ -50,6 +50,7 @@ def metric(gateway, name: str) -> float:
 OF_MEMORY = (attackers.half_bodies, attackers.half_messages)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attack", [each for each in ATTACKS if each not in OF_MEMORY],
                          ids=lambda attack: attack.__name__)  # fmt: skip
 def test_others_are_served_while_somebody_attacks(start_gateway, attack):
@@ -69,6 +70,7 @@ def test_others_are_served_while_somebody_attacks(start_gateway, attack):
     eventually(lambda: descriptors(gateway) < 60)
 
 
+@pytest.mark.once
 def test_a_peer_that_is_slow_for_ever_is_not_kept_for_ever(start_gateway):  # A56, A57
     gateway = start_gateway(
         *limits(header_timeout="500ms", body_timeout="500ms", idle_timeout="500ms"),
@@ -111,6 +113,7 @@ def take_in_drips(gateway, count: int, bytes_per_second: int, stop: threading.Ev
                     wire.socket.send(asked)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("bytes_per_second", "is_kept"), [(700, False), (20_000, True)])
 def test_who_takes_a_little_now_and_then_is_not_kept_for_ever(  # A57
     start_gateway, bytes_per_second, is_kept
@@ -130,6 +133,7 @@ def test_who_takes_a_little_now_and_then_is_not_kept_for_ever(  # A57
     reader.join()
 
 
+@pytest.mark.once
 @pytest.mark.once
 def test_drips_do_not_keep_memory_short(start_gateway):  # A57, I6
     gateway = start_gateway(*limits(buffer_bytes="4MiB"))
@@ -181,6 +185,7 @@ def test_a_connection_may_subscribe_to_so_many_and_ask_as_often_as_it_likes(gate
 
 
 @pytest.mark.once
+@pytest.mark.once
 @pytest.mark.skipif(not faults.can_vanish(), reason="no network namespace can be made here")
 def test_peers_that_vanish_are_reaped_and_nobody_else(tmp_path):  # H08
     done = subprocess.run(
@@ -227,6 +232,7 @@ def status_of_one_upload_too_many(gateway) -> int:
     raise AssertionError("there is no end to it")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attack", OF_MEMORY, ids=lambda attack: attack.__name__)
 def test_a_small_memory_sheds_before_it_is_full(start_gateway, attack):  # H14
     with small_memory(MEMORY) as memory:
@@ -258,6 +264,7 @@ def refusals(gateway) -> float:
     return samples['pollstream_http_responses_total{class="5xx"}']
 
 
+@pytest.mark.once
 def test_answers_that_nobody_takes_do_not_fill_a_small_memory(start_gateway):  # A38, H14
     with small_memory(MEMORY) as memory:
         # Less than its share, as a debug build takes long to write pages.
