@@ -183,17 +183,17 @@ int ps_connection_respond(
     if (connection->kind != PS_KIND_HTTP || place >= ps_http_unanswered(connection)) {
         return PS_WRONG_STATE;
     }
-    if (place > 0 && connection->rare->http.ring[sequence % loop->settings.pipeline_count].bytes) {
+    struct ps_early_answer *early = place > 0
+        ? &connection->rare->http.ring[sequence % loop->settings.pipeline_count] : NULL;
+    if (early && early->bytes) {
         return PS_WRONG_STATE;
     }
     if (lets_go(loop, connection)) {
         return PS_GONE;
     }
-    uint16_t traits = place > 0
-        ? connection->rare->http.ring[sequence % loop->settings.pipeline_count].traits
-        : connection->flags & PS_ANSWER_TRAITS;
+    uint16_t traits = early ? early->traits : connection->flags & PS_ANSWER_TRAITS;
     if (is_too_large(loop, connection, response, traits)) {
-        if (place == 0) {
+        if (!early) {
             return refuse_answer(loop, connection);
         }
         ps_memory_let_go(loop, connection);
@@ -203,12 +203,9 @@ int ps_connection_respond(
     bool is_newest = sequence + 1 == connection->next_sequence;
     bool drains = loop->draining && !(connection->flags & PS_FLAG_OPS) && is_newest;
     bool closes = response->close || drains || traits & PS_FLAG_ANSWER_CLOSE;
-    if (place > 0) {
+    if (early) {
         connection->flags |= closes ? PS_FLAG_LAST : 0; /* RFC 9112 §9.6 */
-        return respond_early(
-            loop, connection,
-            &connection->rare->http.ring[sequence % loop->settings.pipeline_count], response,
-            closes);
+        return respond_early(loop, connection, early, response, closes);
     }
     size_t room = answer_bytes_max(response, traits);
     uint8_t *out = ps_outbox_extend(loop, connection, room);

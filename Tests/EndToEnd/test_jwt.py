@@ -374,16 +374,14 @@ def test_no_token_and_no_key_is_ever_in_a_log(gateway, poll):
 
 def test_where_cookies_and_names_are_denied_only_jwts_vote(start_gateway, tmp_path):
     """Nor is anybody given what would not be taken."""
-    key = tmp_path / "key"
+    key, voter_key = tmp_path / "key", tmp_path / "voter-key"
     key.write_text(SECRET)
-    gateway = start_gateway("--jwt-key", key, "--jwt-audience", AUDIENCE, "--voter-names", "deny",
-                            "--voter-cookies", "deny")  # fmt: skip
-    poll = gateway.create_poll()
-    elsewhere = start_gateway("--voter-key", make_voter_key(tmp_path))
+    voter_key.write_text("k" * 44 + "\n")
+    elsewhere = start_gateway("--voter-key", voter_key)
     minted = elsewhere.vote(elsewhere.create_poll(), 0).json()["voter_token"]
-    gateway.stop()
-    gateway.arguments += ["--voter-key", tmp_path / "voter-key"]
-    gateway.start()
+    gateway = start_gateway("--jwt-key", key, "--jwt-audience", AUDIENCE, "--voter-names", "deny",
+                            "--voter-cookies", "deny", "--voter-key", voter_key)  # fmt: skip
+    poll = gateway.create_poll()
     for way in (
         {},
         {"voter": "ada"},
@@ -399,12 +397,6 @@ def test_where_cookies_and_names_are_denied_only_jwts_vote(start_gateway, tmp_pa
         assert viewer.vote(poll, 0, voter="ada")["code"] == "voter_required"
     assert gateway.vote(poll, 0, token=token()).status_code == 201
     assert gateway.results(poll)["total"] == 1
-
-
-def make_voter_key(folder):
-    path = folder / "voter-key"
-    path.write_text("k" * 44 + "\n")
-    return path
 
 
 def test_without_any_way_to_vote_the_start_is_refused():

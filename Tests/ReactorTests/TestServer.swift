@@ -163,8 +163,10 @@ final class TestServer: LoopHandler, @unchecked Sendable {
 
     func loop(_ loop: Loop, received request: borrowing Request, on connection: ConnectionID) {
         let path = String(decoding: request.path, as: UTF8.self)
-        if keepsNotes { requestedPaths.append(path) }
-        if keepsNotes { handledAt[loop.nowNanoseconds, default: 0] += 1 }
+        if keepsNotes {
+            requestedPaths.append(path)
+            handledAt[loop.nowNanoseconds, default: 0] += 1
+        }
         switch path {
         case "/later":
             pending.append(Pending(connection: connection, sequence: request.sequence))

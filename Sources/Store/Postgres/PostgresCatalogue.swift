@@ -34,12 +34,10 @@ final class PostgresCatalogue: CatalogueStore {
                         connection: connection,
                         deadline: postgresDeadline(in: settings.requestLimit))
                     do throws(PostgresFailure) {
-                        try transaction.execute(
-                            """
-                            BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit);
-                            SET LOCAL idle_in_transaction_session_timeout = \
-                            \(settings.silenceLimit)\(isUncertain ? Self.oneAtATime : "")
-                            """)
+                        try transaction.execute(settings.begin)
+                        // One at a time then: where commits wait for a standby that is away, the
+                        // second meets the first one's lock instead of waiting for it, too.
+                        if isUncertain { try transaction.execute(PostgresSchema.touch) }
                         let result = try body(transaction)
                         isCommitting = true
                         try transaction.execute("COMMIT")
@@ -65,11 +63,6 @@ final class PostgresCatalogue: CatalogueStore {
             }
         }
     }
-
-    /// A row that each such transaction changes: where commits wait for a standby that is away, the
-    /// second of them meets the first one's lock instead of waiting for the standby as well.
-    private static let oneAtATime =
-        "; UPDATE pollstream.schema_version SET version = version"
 
     /// Runs `body`, whose statements each have a snapshot of their own.
     private func read<R>(

@@ -240,11 +240,7 @@ final class PostgresEvents: EventStore {
     private func write(_ sql: String, _ parameters: PostgresParameters) throws(PostgresFailure)
         -> PostgresRows
     {
-        try execute(
-            """
-            BEGIN; SET LOCAL lock_timeout = \(settings.lockLimit);
-            SET LOCAL idle_in_transaction_session_timeout = \(settings.silenceLimit)
-            """)
+        try execute(settings.begin)
         do throws(PostgresFailure) {
             let rows = try execute(sql, parameters)
             try execute("COMMIT")

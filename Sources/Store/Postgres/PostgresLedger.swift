@@ -312,7 +312,7 @@ final class PostgresLedger: LedgerStore {
                 _ = try connection.execute(
                     """
                     SET LOCAL lock_timeout = \(settings.lockLimit);
-                    UPDATE pollstream.schema_version SET version = version
+                    \(PostgresSchema.touch)
                     """, until: postgresDeadline(in: settings.requestLimit))
             }
         } catch {

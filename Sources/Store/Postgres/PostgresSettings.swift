@@ -19,4 +19,12 @@ package struct PostgresSettings: Sendable {
     package var deleteSlice: Int64 = 5_000
 
     package init() {}
+
+    /// Begins a transaction that neither waits long nor keeps others waiting.
+    var begin: String {
+        """
+        BEGIN; SET LOCAL lock_timeout = \(lockLimit);
+        SET LOCAL idle_in_transaction_session_timeout = \(silenceLimit)
+        """
+    }
 }
