@@ -257,6 +257,12 @@ void ps_connection_drained(ps_loop *loop, ps_connection *connection);
 /* For ps_loop_destroy: closes at once, without callbacks. */
 void ps_connection_abandon(ps_loop *loop, ps_connection *connection);
 
+/* ---- room.c ---- */
+
+/* Closes a connection that has asked for nothing for a second or longer, so that another may take its
+ * place: the longest idle of some. Returns false where none of them is. */
+bool ps_connection_make_room(ps_loop *loop);
+
 /* ---- rare.c ---- */
 
 /* Returns NULL without memory. */

@@ -53,6 +53,11 @@ void ps_farewells_tick(ps_loop *loop) {
     loop->farewells.old = loop->farewells.count;
 }
 
+static bool take_budget(ps_loop *loop) {
+    ps_budget *budget = loop->settings.budget;
+    return ps_budget_take(budget) || (ps_connection_make_room(loop) && ps_budget_take(budget));
+}
+
 static void greet(ps_listener *listener, int fd, const struct sockaddr_storage *peer) {
     ps_loop *loop = listener->loop;
     bool is_ops = listener->kind == PS_LISTENER_OPS;
@@ -61,7 +66,7 @@ static void greet(ps_listener *listener, int fd, const struct sockaddr_storage *
         refuse(listener, fd, PS_LIMIT_BUFFERS);
         return;
     }
-    if (!is_ops && !ps_budget_take(loop->settings.budget)) {
+    if (!is_ops && !take_budget(loop)) {
         refuse(listener, fd, PS_LIMIT_CONNECTIONS);
         return;
     }

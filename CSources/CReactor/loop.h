@@ -72,6 +72,8 @@ struct ps_loop {
         uint32_t open; /* taken slots */
     } slots;
 
+    uint32_t room_cursor; /* the last slot that room.c looked at */
+
     struct ps_slot_list todo;  /* callbacks and closes owed, see connection.h */
     struct ps_slot_list dirty; /* outboxes to be sent at the end of this turn */
 

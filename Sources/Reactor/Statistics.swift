@@ -57,8 +57,9 @@ package struct LoopStatistics: Sendable {
     package var longestSweepNanoseconds: UInt64 { raw.sweep_ns_max }
     package var longestTurnNanoseconds: UInt64 { raw.turn_ns_max }
 
-    /// How often somebody ran into a limit, by what `--limit` calls it, and three that it does not
-    /// name: `descriptors` of the system, `header-fields`, `not-reading` for two ping periods.
+    /// How often somebody ran into a limit, by what `--limit` calls it, and some that it does not
+    /// name: `descriptors` of the system, `header-fields`, `not-reading` for two ping periods, and
+    /// `idle-connections`, closed for who came when there was no other room.
     package var limits: [(name: String, count: UInt64)] {
         zip(Self.limitNames, numbers(\.limits)).map { (name: $0, count: $1) }
     }
@@ -72,7 +73,7 @@ package struct LoopStatistics: Sendable {
         "request-line-bytes", "head-bytes", "header-fields", "body-bytes", "message-bytes",
         "message-fragments", "outbox-bytes", "header-timeout", "body-timeout", "idle-timeout",
         "close-timeout", "proxy-timeout", "tls-timeout", "ping-period", "not-reading",
-        "connections", "descriptors", "buffer-bytes",
+        "connections", "idle-connections", "descriptors", "buffer-bytes",
     ]
 
     /// What was turned away because buffers were short of memory: requests with 503, messages with 1013,

@@ -23,6 +23,38 @@ extension ReactorTests {
             #expect(TestClient(port: server.port).ask(TestClient.get("/now")).status == 200)
         }
 
+        @Test func `past the budget who has long asked for nothing makes room for who comes`()
+            throws
+        {
+            let server = try TestServer(connectionLimit: 4)
+            defer { server.stop() }
+            let socket = TestClient(webSocket: "/ws", port: server.port)
+            let waiting = TestClient(port: server.port)
+            waiting.send(TestClient.get("/later"))
+            let asked = TestClient(port: server.port)
+            #expect(asked.ask(TestClient.get("/now")).status == 200)
+            let halfway = TestClient(port: server.port)
+            halfway.send("GET /now HTTP/1.1\r\n")
+            #expect(server.eventually { $0.pending.count == 1 && $0.budget.connectionCount == 4 })
+            usleep(1_500_000)
+            // Two have nothing under way, and so two more are served.
+            let comers = (0..<2).map { _ in TestClient(port: server.port) }
+            for comer in comers { #expect(comer.ask(TestClient.get("/now")).status == 200) }
+            #expect(asked.readToEnd() == "")
+            #expect(halfway.readToEnd() == "")
+            #expect(server.statistics.read().count(ofLimit: "idle-connections") == 2)
+            #expect(server.budget.connectionCount == 4)
+            // Who has just come keeps its place, and so do those who watch or wait.
+            #expect(
+                TestClient(port: server.port).readToEnd().hasSuffix("full") || TestTransport.isTLS)
+            #expect(server.statistics.read().refusedConnections == 1)
+            for comer in comers { #expect(comer.ask(TestClient.get("/now")).status == 200) }
+            socket.send(TestClient.text("still here"))
+            #expect(socket.readFrame()?.text == "still here")
+            server.run { _ = $0.answer($0.pending[0], "last") }
+            #expect(waiting.readAnswer().body == "last")
+        }
+
         @Test func `two loops share a budget and a port`() throws {
             let one = try TestServer()
             defer { one.stop() }

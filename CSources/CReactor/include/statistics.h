@@ -22,6 +22,7 @@ typedef enum ps_limit {
     PS_LIMIT_PING_PERIOD, /* silent for two */
     PS_LIMIT_NOT_READING, /* for two ping periods */
     PS_LIMIT_CONNECTIONS, /* of the budget */
+    PS_LIMIT_SPARE,       /* the same: an idle one was closed for who came */
     PS_LIMIT_DESCRIPTORS, /* or memory for sockets, of the system */
     PS_LIMIT_BUFFERS,     /* of the budget; what it cost is in `shed` */
     PS_LIMIT_COUNT
