@@ -210,13 +210,16 @@ void ps_deadline_expire(ps_loop *loop, ps_connection *connection) {
     }
 }
 
-void ps_deadline_run(ps_loop *loop) {
+void ps_deadline_run(ps_loop *loop, uint64_t cpu_ns) {
     uint32_t now = step_after(loop, 0);
     uint32_t behind = now - loop->wheel.now;
     if (behind > PS_WHEEL_LATE_STEPS) {
-        loop->wheel.stood_still += behind - 1;
-        now -= behind - 1;
+        uint64_t worked = ((cpu_ns - loop->wheel.cpu_ns) / 1000000) >> PS_WHEEL_MS_BITS;
+        uint32_t counted = worked < 1 ? 1 : worked < behind ? (uint32_t)worked : behind;
+        loop->wheel.stood_still += behind - counted;
+        now -= behind - counted;
     }
+    loop->wheel.cpu_ns = cpu_ns;
     while (loop->wheel.now != now) {
         loop->wheel.now++;
         uint32_t *bucket = &loop->wheel.buckets[loop->wheel.now % PS_WHEEL_STEPS];

@@ -35,6 +35,7 @@ typedef enum ps_deadline_class {
 struct ps_wheel {
     uint32_t now;                      /* the last step that was run */
     uint32_t stood_still;              /* steps that are not counted, see ps_deadline_run */
+    uint64_t cpu_ns;                   /* of the loop's thread, when it was last run */
     uint32_t buckets[PS_WHEEL_STEPS];  /* slot + 1 of the first entry */
 };
 
@@ -56,8 +57,9 @@ void ps_deadline_unlink(struct ps_loop *loop, struct ps_connection *connection);
 /* Runs all steps up to now: whoever's entry is reached is listed for ps_deadline_expire.
  *
  * Time in which this loop did not run, as while its machine was paused, is not counted: what peers
- * sent meanwhile has not been read, and they did not hear us. */
-void ps_deadline_run(struct ps_loop *loop);
+ * sent meanwhile has not been read, and they did not hear us. Where it has come late for its own work,
+ * that is: `cpu_ns`, what its thread has used since it began, tells the one from the other. */
+void ps_deadline_run(struct ps_loop *loop, uint64_t cpu_ns);
 
 /* Does what is due by now, if anything is. Calls: on_refused. */
 void ps_deadline_expire(struct ps_loop *loop, struct ps_connection *connection);

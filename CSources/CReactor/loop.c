@@ -84,13 +84,22 @@ static void observe_lag(ps_loop *loop) {
     loop->tick_due_ns = (uv_now(&loop->uv) + PS_TICK_MS) * 1000000;
 }
 
+static uint64_t cpu_ns(const ps_loop *loop) {
+    if (!loop->running) {
+        return 0; /* it is driven, by a clock of its own */
+    }
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
 static void on_timer(uv_timer_t *timer) {
     ps_loop *loop = timer->loop->data;
     ps_loop_enter(loop);
     observe_lag(loop);
     ps_farewells_tick(loop);
     ps_listeners_retry(loop);
-    ps_deadline_run(loop);
+    ps_deadline_run(loop, cpu_ns(loop));
     ps_memory_tick(loop);
     loop->callbacks.on_tick(loop->context, loop->now_ns);
 }

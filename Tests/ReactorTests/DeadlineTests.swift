@@ -14,6 +14,33 @@ extension ReactorTests {
             #expect(server.run { $0.refusals } == [408])
         }
 
+        @Test func `a loop that is late for its own work counts that time`() throws {
+            let server = try TestServer { $0.headerTimeoutMilliseconds = 5_000 }
+            defer { server.stop() }
+            let client = TestClient(port: server.port)
+            client.send("GET /now HTTP/1.1\r\nHos")
+            #expect(server.eventually { $0.budget.connectionCount == 1 })
+            // Turns of two seconds: a fiftieth of what the ticks between them would count.
+            for _ in 0..<4 where server.run({ $0.refusals }).isEmpty {
+                server.run { _ in work(forNanoseconds: 2_000_000_000) }
+                usleep(150_000)
+            }
+            #expect(server.eventually { $0.refusals == [408] })
+            #expect(client.readAnswer().status == 408)
+            #expect(server.statistics.read().longestTurnNanoseconds > 1_900_000_000)
+        }
+
+        /// Of the processor, that is: others may have it meanwhile.
+        private func work(forNanoseconds amount: Int) {
+            func used() -> Int {
+                var time = timespec()
+                clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+                return time.tv_sec * 1_000_000_000 + time.tv_nsec
+            }
+            let end = used() + amount
+            while used() < end {}
+        }
+
         @Test func `a body that does not end gets 408`() throws {
             let server = try TestServer { $0.bodyTimeoutMilliseconds = 200 }
             defer { server.stop() }
