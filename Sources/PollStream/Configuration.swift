@@ -157,9 +157,12 @@ extension Configuration {
 extension Configuration {
     /// Connections the process takes: what was asked for, else what descriptors leave after those
     /// for the database, the log, the loops with the connections they turn away, and a reserve.
-    func connectionLimit(descriptors: UInt64) -> Int {
+    ///
+    /// - Parameter watches: descriptors that may be waited for; past them libuv ends the process.
+    func connectionLimit(descriptors: UInt64, watches: UInt64? = nil) -> Int {
         let reserved = Configuration.descriptorReserve(loops: loopCount)
-        let possible = max(1, Int(clamping: descriptors) - reserved)
+        let granted = min(descriptors, watches ?? .max)
+        let possible = max(1, Int(clamping: granted) - reserved)
         return min(connectionLimit ?? possible, possible)
     }
 

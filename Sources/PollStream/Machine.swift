@@ -8,6 +8,8 @@ struct Machine: Equatable {
     var hardDescriptors: UInt64
     var descriptorsPerProcess: UInt64?
     var openFiles: UInt64?
+    /// Descriptors that all of a user's processes may wait for together (epoll(7)).
+    var watches: UInt64?
     var acceptQueue: UInt64?
     var handshakeQueue: UInt64?
     /// Pages of socket buffers: what is low, what is pressed, what is the end.
@@ -29,7 +31,7 @@ struct Machine: Equatable {
         return Machine(
             softDescriptors: UInt64(limit.rlim_cur), hardDescriptors: UInt64(limit.rlim_max),
             descriptorsPerProcess: numbers("/proc/sys/fs/nr_open")?.first,
-            openFiles: numbers("/proc/sys/fs/file-max")?.first,
+            openFiles: numbers("/proc/sys/fs/file-max")?.first, watches: currentWatches(),
             acceptQueue: numbers("/proc/sys/net/core/somaxconn")?.first,
             handshakeQueue: numbers("/proc/sys/net/ipv4/tcp_max_syn_backlog")?.first,
             tcpPages: numbers("/proc/sys/net/ipv4/tcp_mem"),
@@ -39,6 +41,10 @@ struct Machine: Equatable {
             uringDisabled: numbers("/proc/sys/kernel/io_uring_disabled")?.first,
             cores: Host.coreCount,
             pageBytes: UInt64(max(1, sysconf(Int32(_SC_PAGESIZE)))))
+    }
+
+    static func currentWatches() -> UInt64? {
+        numbers("/proc/sys/fs/epoll/max_user_watches")?.first
     }
 
     private static func freeMemory() -> UInt64? {

@@ -48,7 +48,8 @@ final class Server {
             now: Clock.unixMilliseconds)
         signals = Signals(log: log, manager: manager)
         let descriptorLimit = ConnectionBudget.raiseDescriptorLimit()
-        let connectionLimit = configuration.connectionLimit(descriptors: descriptorLimit)
+        let connectionLimit = configuration.connectionLimit(
+            descriptors: descriptorLimit, watches: Machine.currentWatches())
         budget = ConnectionBudget(
             connectionLimit: UInt32(clamping: connectionLimit),
             bufferLimit: configuration.bufferLimit(memoryBytes: Host.memoryBytes))

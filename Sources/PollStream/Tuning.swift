@@ -79,6 +79,13 @@ struct Grant: Sendable {
             "fs.file-max", "all processes of the machine together have no more open files",
             { $0.openFiles }, atLeast: { $1.descriptors + 8_192 }),
         sysctl(
+            "fs.epoll.max_user_watches",
+            """
+            sockets that all processes of one user may wait for together; the gateway takes no more \
+            connections than that
+            """,
+            { $0.watches }, atLeast: { $1.descriptors }),
+        sysctl(
             "net.core.somaxconn",
             """
             a crowd that comes at once waits there, for each loop, until it is accepted; whoever does \

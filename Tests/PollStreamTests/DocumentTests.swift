@@ -64,7 +64,7 @@ struct DocumentTests {
     @Test func `the sysctl file names what is judged, and has room for 200,000 sockets`() throws {
         var machine = Machine(
             softDescriptors: 1_048_576, hardDescriptors: 1_048_576, descriptorsPerProcess: 0,
-            openFiles: .max, acceptQueue: 0, handshakeQueue: 0,
+            openFiles: .max, watches: .max, acceptQueue: 0, handshakeQueue: 0,
             tcpPages: [.max, .max, .max], memoryBytes: .max, trackedConnections: 0,
             allowsURing: true, cores: 64, pageBytes: 4_096)
         let paths: [String: WritableKeyPath<Machine, UInt64?>] = [

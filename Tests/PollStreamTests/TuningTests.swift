@@ -6,7 +6,7 @@ struct TuningTests {
     /// A machine where 20,000 sockets lack nothing.
     private static let ample = Machine(
         softDescriptors: 1_024, hardDescriptors: 1_048_576, descriptorsPerProcess: 1_048_576,
-        openFiles: .max, acceptQueue: 4_096, handshakeQueue: 4_096,
+        openFiles: .max, watches: 1_048_576, acceptQueue: 4_096, handshakeQueue: 4_096,
         tcpPages: [150_000, 200_000, 300_000], memoryBytes: 4 << 30, trackedConnections: 262_144,
         allowsURing: true, uringDisabled: 0, cores: 2, pageBytes: 4_096)
 
@@ -51,6 +51,10 @@ struct TuningTests {
                 remedy: String
             )] = [
                 ("fs.nr_open", 20_224, \.descriptorsPerProcess, "sysctl -w fs.nr_open=20224"),
+                (
+                    "fs.epoll.max_user_watches", 20_224, \.watches,
+                    "sysctl -w fs.epoll.max_user_watches=20224"
+                ),
                 ("fs.file-max", 28_416, \.openFiles, "sysctl -w fs.file-max=28416"),
                 ("net.core.somaxconn", 4_096, \.acceptQueue, "sysctl -w net.core.somaxconn=4096"),
                 (
@@ -86,6 +90,11 @@ struct TuningTests {
         let crowd = configuration.crowd(of: 5_000)
         #expect(configuration.connectionLimit(descriptors: crowd.descriptors) == 5_000)
         #expect(configuration.connectionLimit(descriptors: crowd.descriptors - 1) == 4_999)
+        let most = UInt64.max
+        #expect(
+            configuration.connectionLimit(descriptors: most, watches: crowd.descriptors) == 5_000)
+        #expect(
+            configuration.connectionLimit(descriptors: crowd.descriptors, watches: most) == 5_000)
     }
 
     @Test func `the pages of TCP keep the kernel's own proportions`() {
