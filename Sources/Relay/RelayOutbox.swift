@@ -23,39 +23,62 @@ package final class RelayOutbox: @unchecked Sendable {
     // Guarded by `monitor`.
     private let monitor = Monitor()
     private var unsent: [PollID: Unsent] = [:]
+    private var voterCount = 0  // of all that are unsent
     private var isClosed = false
     private let pollLimit: Int
+    private let voterLimit: Int
 
-    /// - Parameter pollLimit: polls that may wait; what does not fit is read from the database by
-    ///   whoever watches it, a second later.
-    package init(pollLimit: Int) { self.pollLimit = pollLimit }
+    /// - Parameters:
+    ///   - pollLimit: polls that may wait; what does not fit is read from the database by whoever
+    ///     watches it, a second later.
+    ///   - voterLimit: voters of all polls that may wait; 16 MiB.
+    package init(pollLimit: Int, voterLimit: Int = 1 << 20) {
+        self.pollLimit = pollLimit
+        self.voterLimit = voterLimit
+    }
 
     /// - Returns: how many did not fit.
     package func add(_ tallies: [Tally]) -> Int {
         update(tallies, \.pollID) { unsent, tally in
             if unsent.tally.map(tally.isNewer) ?? true { unsent.tally = tally }
+            return true
         }
     }
 
     package func add(changed id: PollID) -> Int {
-        update([id], \.self) { unsent, _ in unsent.isChanged = true }
+        update([id], \.self) { unsent, _ in
+            unsent.isChanged = true
+            return true
+        }
     }
 
     package func add(viewers: [(poll: PollID, count: Int)]) -> Int {
-        update(viewers, \.poll) { $0.viewerCount = $1.count }
+        update(viewers, \.poll) { unsent, viewers in
+            unsent.viewerCount = viewers.count
+            return true
+        }
     }
 
     package func add(counted notice: VoteNotice) -> Int {
         update([notice], \.pollID) { unsent, notice in
             if unsent.counted.count == Self.countedLimit { unsent.counted.removeFirst() }
             unsent.counted.append(notice)
+            return true
         }
     }
 
     package func add(voter: VoterKey, of poll: PollID) -> Int {
         update([voter], { _ in poll }) { unsent, voter in
-            if unsent.voters.count < Self.votersLimit { unsent.voters.append(voter) }
+            guard voterRoom(in: unsent) > 0 else { return false }
+            unsent.voters.append(voter)
+            voterCount += 1
+            return true
         }
+    }
+
+    /// Called under `monitor`.
+    private func voterRoom(in unsent: Unsent) -> Int {
+        min(Self.votersLimit - unsent.voters.count, voterLimit - voterCount)
     }
 
     /// What could not be sent comes back, unless something newer waits by now; votes do not: by then
@@ -68,8 +91,10 @@ package final class RelayOutbox: @unchecked Sendable {
             }
             unsent.isChanged = unsent.isChanged || earlier.isChanged
             unsent.viewerCount = unsent.viewerCount ?? earlier.viewerCount
-            let room = max(0, Self.votersLimit - unsent.voters.count)
-            unsent.voters += earlier.voters.prefix(room)
+            let fitting = earlier.voters.prefix(max(0, voterRoom(in: unsent)))
+            unsent.voters += fitting
+            voterCount += fitting.count
+            return fitting.count == earlier.voters.count
         }
     }
 
@@ -79,7 +104,10 @@ package final class RelayOutbox: @unchecked Sendable {
         monitor.withLock {
             while unsent.isEmpty, !isClosed, monitor.wait(until: deadline) {}
             if unsent.isEmpty { return isClosed ? nil : [] }
-            defer { unsent.removeAll(keepingCapacity: unsent.count < 1_024) }
+            defer {
+                unsent.removeAll(keepingCapacity: unsent.count < 1_024)
+                voterCount = 0
+            }
             return unsent.map { ($0.key, $0.value) }
         }
     }
@@ -100,8 +128,9 @@ package final class RelayOutbox: @unchecked Sendable {
 
     package var pollCount: Int { monitor.withLock { unsent.count } }
 
+    /// - Parameter body: returns whether there was room for all of an element.
     private func update<Element>(
-        _ elements: [Element], _ id: (Element) -> PollID, _ body: (inout Unsent, Element) -> Void
+        _ elements: [Element], _ id: (Element) -> PollID, _ body: (inout Unsent, Element) -> Bool
     ) -> Int {
         var lostCount = 0
         monitor.withLock {
@@ -109,8 +138,8 @@ package final class RelayOutbox: @unchecked Sendable {
                 let id = id(element)
                 if unsent.count >= pollLimit, unsent[id] == nil {
                     lostCount += 1
-                } else {
-                    body(&unsent[id, default: Unsent()], element)
+                } else if !body(&unsent[id, default: Unsent()], element) {
+                    lostCount += 1
                 }
             }
         }

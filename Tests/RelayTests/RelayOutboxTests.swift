@@ -43,6 +43,24 @@ struct RelayOutboxTests {
         #expect(taken.contains { $0.unsent.tally == tally(1, 2) })
     }
 
+    @Test func `voters that find no room are counted, in one poll and in all of them`() throws {
+        func voter(_ number: Int) -> VoterKey { VoterKey(high: 0, low: UInt64(number)) }
+        let one = RelayOutbox(pollLimit: 10)
+        for number in 0..<4_096 { #expect(one.add(voter: voter(number), of: PollID(1)!) == 0) }
+        #expect(one.add(voter: voter(4_096), of: PollID(1)!) == 1)
+        #expect(one.add(voter: voter(0), of: PollID(2)!) == 0)
+
+        let all = RelayOutbox(pollLimit: 10, voterLimit: 3)
+        for poll in 1...3 { #expect(all.add(voter: voter(poll), of: PollID(Int64(poll))!) == 0) }
+        #expect(all.add(voter: voter(4), of: PollID(4)!) == 1)
+        let failed = try #require(all.take(until: now))
+        #expect(failed.reduce(0) { $0 + $1.unsent.voters.count } == 3)
+        // There is room again, and what comes back takes what newer ones have left.
+        #expect(all.add(voter: voter(5), of: PollID(1)!) == 0)
+        #expect(all.putBack(failed) == 1)
+        #expect(all.add(voter: voter(6), of: PollID(1)!) == 1)
+    }
+
     @Test func `closed, it gives what it has and ends`() {
         let outbox = RelayOutbox(pollLimit: 2)
         _ = outbox.add([tally(1, 1)])
