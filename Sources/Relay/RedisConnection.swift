@@ -42,7 +42,9 @@ package final class RedisConnection {
         }
         if case .host = target.address { _ = redisEnableKeepAlive(context) }
         if let password = target.password {
-            try expectOK("AUTH", [target.user, password].compactMap { $0.map { Array($0.utf8) } })
+            try expectOK(
+                "AUTH", [target.user, password].compactMap { $0.map { Array($0.utf8) } },
+                secret: password)
         }
         if target.database != 0 {
             try expectOK("SELECT", [Array("\(target.database)".utf8)])
@@ -106,10 +108,18 @@ package final class RedisConnection {
         }
     }
 
-    private func expectOK(_ name: String, _ arguments: [[UInt8]]) throws(Failure) {
+    /// - Parameter secret: an argument that nobody is to read: some servers repeat what they do not know,
+    ///   or a part of it.
+    private func expectOK(
+        _ name: String, _ arguments: [[UInt8]], secret: String? = nil
+    ) throws(Failure) {
         try append([Array(name.utf8)] + arguments)
         try flush()
-        if case .error(let reason) = try reply() { throw Failure(reason: "\(name): \(reason)") }
+        guard case .error(var reason) = try reply() else { return }
+        if let secret, reason.contains(secret) || reason.contains("with args") {
+            reason = reason.prefix { $0 != " " } + " (what it says repeats the password)"
+        }
+        throw Failure(reason: "\(name): \(reason)")
     }
 
     private var failure: Failure {

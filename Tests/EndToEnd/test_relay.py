@@ -365,6 +365,18 @@ def test_a_password_a_user_a_database_and_a_socket(start_with, start_gateway, se
         redis.remove()
 
 
+def test_a_server_that_repeats_what_it_does_not_know_tells_the_log_no_password(  # L02
+    start_with,
+):
+    redis = Redis(rename_command='AUTH ""')
+    try:
+        gateway = start_with(f"redis://:very-secret@127.0.0.1:{redis.port}")
+        wait_for(lambda: any("AUTH: ERR" in line for line in gateway.log))
+        assert "very-secret" not in gateway.log_text()
+    finally:
+        redis.remove()
+
+
 def test_a_user_of_redis_needs_no_more_rights_than_the_documents_name(start_with):
     rights = "&pollstream:* +ping +publish +subscribe +unsubscribe +select"
     redis = Redis(user=f"ada on >word resetchannels -@all {rights}")
