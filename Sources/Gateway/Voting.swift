@@ -14,7 +14,16 @@ struct Vote {
     var receivedAt: Int64
 
     /// What the export shows: whom a token names, since that is proved, and else the name.
-    var label: String { if case .subject(let subject) = voter { subject } else { name ?? "" } }
+    ///
+    /// - Parameter checksSubjects: who has a cookie is called nothing then, since it could call itself
+    ///   what a token says of somebody else.
+    func label(checksSubjects: Bool) -> String {
+        switch voter {
+        case .subject(let subject): subject
+        case .token where checksSubjects: ""
+        case .token, .name: name ?? ""
+        }
+    }
 }
 
 /// A ballot that was not queued, and why.
@@ -159,7 +168,8 @@ extension Gateway {
             return .admitted(
                 Ballot(
                     key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,
-                    edition: poll.edition, allowsChange: poll.allowsChange, voter: vote.label,
+                    edition: poll.edition, allowsChange: poll.allowsChange,
+                    voter: vote.label(checksSubjects: shared.jwt != nil),
                     castAt: vote.receivedAt, ticket: nil),
                 board)
         }
