@@ -226,7 +226,7 @@ extension Gateway: LoopHandler {
             then(ballot.outcome)
             if isAnnounced { announce(ballot) }
         case .socketVote(let vote):
-            answer(vote, with: ballot.outcome)
+            settle(vote, with: ballot.outcome)
             if vote.board.poll.results == .afterVote { announce(ballot) }
         case .announcement:
             announce(ballot)

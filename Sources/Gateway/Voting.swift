@@ -37,6 +37,7 @@ struct SocketVote {
     /// JSON, as it was sent.
     let reference: String?
     let board: Board
+    let key: BallotKey
     let choices: Choices
 }
 
@@ -46,15 +47,21 @@ extension Gateway {
     func vote(_ vote: Vote, then: @escaping (BallotOutcome, Board?) -> Void) {
         admit(vote) { [unowned self] admission in
             switch admission {
-            case .refused(let outcome, let board):
+            case .settled(let outcome, let board):
                 statistics.count(outcome: outcome)
                 then(outcome, board)
             case .admitted(let ballot, let board):
                 let waiter = WaitingTable.Waiter.ballot(
                     isAnnounced: board.poll.results == .afterVote,
-                    then: { [statistics] in
-                        statistics.count(outcome: $0)
-                        then($0, board)
+                    then: { [unowned self] outcome in
+                        guard outcome == .rejected(.pollClosed) else {
+                            statistics.count(outcome: outcome)
+                            return then(outcome, board)
+                        }
+                        lookForLate(ballot.key, ballot.choices, in: board) { [statistics] in
+                            statistics.count(outcome: $0)
+                            then($0, board)
+                        }
                     })
                 if enqueue(ballot, of: vote, waiter) { return }
                 statistics.count(.overloaded)
@@ -69,9 +76,9 @@ extension Gateway {
     ) {
         admit(vote) { [unowned self] admission in
             switch admission {
-            case .refused(let outcome, _):
+            case .settled(let outcome, _):
                 statistics.count(outcome: outcome)
-                then(.failure(UnqueuedVote(outcome: outcome)))
+                then(outcome.isStored ? .success(()) : .failure(UnqueuedVote(outcome: outcome)))
             case .admitted(let ballot, let board):
                 // What its voter sees may depend on it: then its outcome comes back all the same.
                 let isQueued =
@@ -90,12 +97,20 @@ extension Gateway {
         sockets[connection].unansweredCount += 1
         admit(vote) { [unowned self] admission in
             switch admission {
-            case .refused(let outcome, _):
-                statistics.count(outcome: outcome)
-                finishVote(of: connection, with: APIError.of(outcome), reference)
+            case .settled(let outcome, let board):
+                guard outcome.isStored, let board else {
+                    statistics.count(outcome: outcome)
+                    return finishVote(of: connection, with: APIError.of(outcome), reference)
+                }
+                answer(
+                    SocketVote(
+                        connection: connection, reference: reference, board: board,
+                        key: ballotKey(vote.voter, board.id), choices: choices(of: vote, in: board)!
+                    ),
+                    with: outcome)
             case .admitted(let ballot, let board):
                 let pending = SocketVote(
-                    connection: connection, reference: reference, board: board,
+                    connection: connection, reference: reference, board: board, key: ballot.key,
                     choices: ballot.choices)
                 if !enqueue(ballot, of: vote, .socketVote(pending)) {
                     statistics.count(.overloaded)
@@ -106,7 +121,14 @@ extension Gateway {
     }
 
     /// The ledger's answer to a vote of a WebSocket.
-    func answer(_ vote: SocketVote, with outcome: BallotOutcome) {
+    func settle(_ vote: SocketVote, with outcome: BallotOutcome) {
+        guard outcome == .rejected(.pollClosed) else { return answer(vote, with: outcome) }
+        lookForLate(vote.key, vote.choices, in: vote.board) { [unowned self] in
+            answer(vote, with: $0)
+        }
+    }
+
+    private func answer(_ vote: SocketVote, with outcome: BallotOutcome) {
         statistics.count(outcome: outcome)
         let poll = vote.board.poll
         let revision: Int64
@@ -136,43 +158,87 @@ extension Gateway {
         return true
     }
 
+    /// A ballot that comes after the close may be one that was stored before it, sent again because its
+    /// answer was lost: to call it refused would be wrong, so the catalogue is asked. Where that cannot
+    /// tell, neither can we.
+    private func lookForLate(
+        _ key: BallotKey, _ choices: Choices, in board: Board,
+        then: @escaping (BallotOutcome) -> Void
+    ) {
+        ask(.choices([key])) { [unowned self] answer in
+            switch answer {
+            case .choices(let stored) where stored.first == choices:
+                readLate(board.id, then: then)
+            case .choices: then(.rejected(.pollClosed))
+            case .refused(let refusal): then(refusal.ballotOutcome)
+            default: preconditionFailure("the catalogue answered another question")
+            }
+        }
+    }
+
+    /// The tally that such a ballot is in may not have come here yet.
+    private func readLate(_ id: PollID, then: @escaping (BallotOutcome) -> Void) {
+        ask(.read([id])) { [unowned self] answer in
+            switch answer {
+            case .polls(let records):
+                guard let record = records[0] else { return then(.rejected(.pollNotFound)) }
+                adopt(record)
+                then(.repeated(revision: record.poll.tally.revision))
+            case .refused(let refusal): then(refusal.ballotOutcome)
+            default: preconditionFailure("the catalogue answered another question")
+            }
+        }
+    }
+
     // MARK: Admission
 
     private enum Admission {
         case admitted(Ballot, Board)
-        case refused(BallotOutcome, Board?)
+        /// Refused, or stored before.
+        case settled(BallotOutcome, Board?)
     }
 
     private func admit(_ vote: Vote, then: @escaping (Admission) -> Void) {
         // The usual way costs no closure of its own.
         if let board = boards.board(vote.pollID) {
             boards.touch(board)
-            return then(admission(of: vote, to: board))
+            return admit(vote, to: board, then: then)
         }
         withBoard(vote.pollID) { [unowned self] lookup in
             switch lookup {
-            case .board(let board): then(admission(of: vote, to: board))
-            case .notFound: then(.refused(.rejected(.pollNotFound), nil))
-            case .refused(let refusal): then(.refused(refusal.ballotOutcome, nil))
+            case .board(let board): admit(vote, to: board, then: then)
+            case .notFound: then(.settled(.rejected(.pollNotFound), nil))
+            case .refused(let refusal): then(.settled(refusal.ballotOutcome, nil))
             }
         }
     }
 
-    private func admission(of vote: Vote, to board: Board) -> Admission {
+    private func admit(_ vote: Vote, to board: Board, then: @escaping (Admission) -> Void) {
         let poll = board.poll
         switch BallotBox(poll).admit(optionIDs: vote.optionIDs) {
         case .failure(let rejection):
-            return .refused(.rejected(rejection), board)
+            guard rejection == .pollClosed, let choices = choices(of: vote, in: board) else {
+                return then(.settled(.rejected(rejection), board))
+            }
+            lookForLate(ballotKey(vote.voter, poll.id), choices, in: board) {
+                then(.settled($0, board))
+            }
         case .success(let choices):
-            let key = BallotKey(poll: poll.id, voter: secrets.hasher.voterKey(for: vote.voter))
-            return .admitted(
-                Ballot(
-                    key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,
-                    edition: poll.edition, allowsChange: poll.allowsChange,
-                    voter: vote.label(checksSubjects: shared.jwt != nil),
-                    castAt: vote.receivedAt, ticket: nil),
-                board)
+            let key = ballotKey(vote.voter, poll.id)
+            then(
+                .admitted(
+                    Ballot(
+                        key: key, pollID: poll.id, id: ballotIDs.next(), choices: choices,
+                        edition: poll.edition, allowsChange: poll.allowsChange,
+                        voter: vote.label(checksSubjects: shared.jwt != nil),
+                        castAt: vote.receivedAt, ticket: nil),
+                    board))
         }
+    }
+
+    /// nil where it could not be one of the poll's ballots in any state.
+    private func choices(of vote: Vote, in board: Board) -> Choices? {
+        try? BallotBox(board.poll).choices(of: vote.optionIDs).get()
     }
 }
 

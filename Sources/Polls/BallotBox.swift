@@ -11,8 +11,12 @@ package struct BallotBox {
         switch poll.state {
         case .closed: return .failure(.pollClosed)
         case .scheduled: return .failure(.pollNotOpen)
-        case .open: break
+        case .open: return choices(of: optionIDs)
         }
+    }
+
+    /// The same, whatever state the poll is in.
+    package func choices(of optionIDs: some Collection<Int64>) -> Result<Choices, Rejection> {
         if optionIDs.isEmpty {
             return .failure(.invalid(field: "option_ids", message: "Choose at least one option."))
         }

@@ -174,11 +174,22 @@ def test_a_closed_poll_takes_no_ballot(gateway, poll):
     assert gateway.results(poll)["total"] == 0
 
 
-def test_a_repeat_after_the_close_changes_nothing(gateway, poll):
+def test_a_counted_ballot_is_counted_also_where_it_comes_again_after_the_close(gateway, poll):
     gateway.cast(poll, 0, "ada")
     final = gateway.close(poll)
-    assert gateway.vote(poll, 0, "ada").status_code in (200, 409)
-    assert gateway.vote(poll, 1, "ada").status_code == 409
+    repeated = gateway.vote(poll, 0, "ada")
+    assert repeated.status_code == 200
+    assert repeated.json() == {
+        "status": "counted", "repeated": True, "poll_id": poll.id, "option_ids": [poll.options[0]],
+        "revision": final["revision"],
+    }  # fmt: skip
+    body = {"poll_id": poll.id, "option_id": poll.options[0], "voter": "ada"}
+    prefer = {"Prefer": "respond-async"}
+    assert gateway.post("/votes/", json=body, headers=prefer).status_code == 202
+    # Another choice, and another voter, come too late.
+    refused(gateway.vote(poll, 1, "ada"), 409, "poll_closed")
+    refused(gateway.vote(poll, 0, "bob"), 409, "poll_closed")
+    refused(gateway.vote(poll, [0, 0], "ada"), 409, "poll_closed")
     assert gateway.poll(poll) == final
 
 
