@@ -199,6 +199,30 @@ def test_both_apis_show_the_same_poll(gateway):
     assert [option["vote_count"] for option in shown["options"]] == [None, None]
 
 
+def test_a_name_tells_no_choice_while_counts_are_hidden(gateway):
+    hidden = gateway.create_poll(["Yes", "No"], results="after_close")
+    gateway.cast(hidden, 0, "Ada")
+
+    def ask():
+        detail = call(gateway, "GET", f"/api/polls/{hidden.id}/?full_name=Ada").json()
+        (listed,) = [
+            poll
+            for poll in call(gateway, "GET", "/api/polls/get-list/?full_name=Ada").json()["results"]
+            if poll["id"] == hidden.id
+        ] or [None]
+        return detail, listed
+
+    detail, listed = ask()
+    for shown in (detail, listed):
+        assert shown["has_voted"] is True
+        assert [option["voted"] for option in shown["options"]] == [False, False]
+    assert detail["voted_option_id"] is None
+    gateway.close(hidden)
+    detail, _ = ask()
+    assert detail["voted_option_id"] == hidden.options[0]
+    assert [option["voted"] for option in detail["options"]] == [True, False]
+
+
 def test_a_page_of_another_origin_may_ask(gateway):
     headers = {"Origin": "http://localhost:3000"}
     preflight = headers | {

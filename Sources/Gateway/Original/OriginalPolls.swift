@@ -80,6 +80,9 @@ extension Gateway {
     }
 
     /// What a voter has chosen in each of these polls. Where that cannot be told, nothing is.
+    ///
+    /// Anybody can ask for any name: while counts are hidden it is told that it has voted and no more, or
+    /// whoever knows all names could add them up.
     private func choices(
         of voter: VoterIdentity?, in polls: [Poll], then: @escaping ([Choices?]) -> Void
     ) {
@@ -87,7 +90,11 @@ extension Gateway {
         guard let voter, !polls.isEmpty else { return then(none) }
         ask(.choices(polls.map { ballotKey(voter, $0.id) })) { answer in
             guard case .choices(let choices) = answer else { return then(none) }
-            then(choices)
+            guard case .name = voter else { return then(choices) }
+            then(
+                zip(polls, choices).map { poll, choices in
+                    poll.showsCountsToEverybody ? choices : choices.map { _ in Choices(mask: 0) }
+                })
         }
     }
 }
