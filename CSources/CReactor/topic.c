@@ -220,6 +220,11 @@ uint32_t ps_topic_subscriber_count(const ps_topic *topic) {
     return topic->count;
 }
 
+ps_connection_id ps_topic_subscriber(const ps_topic *topic, uint32_t position) {
+    assert(position < topic->count);
+    return ps_connection_id_of(ps_slot_at(topic->loop, topic->entries[position].slot));
+}
+
 static void replace(ps_frame **frame, ps_frame *newer) {
     if (newer) {
         ps_frame_retain(newer);

@@ -18,6 +18,11 @@ struct Watchers {
 
     var subscriberCount: Int { topics.reduce(0) { $0 + ($1?.subscriberCount ?? 0) } }
 
+    /// As they are now.
+    func subscribers(_ audience: Audience) -> [ConnectionID] {
+        Encoding.allCases.flatMap { self[audience, $0]?.subscribers ?? [] }
+    }
+
     subscript(audience: Audience, encoding: Encoding) -> Topic? {
         topics.isEmpty ? nil : topics[Self.place(audience, encoding)]
     }

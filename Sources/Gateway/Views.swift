@@ -86,16 +86,10 @@ extension Gateway {
         }
     }
 
-    /// Counts became hidden: who watches and has voted is to see them all the same. A host does this
-    /// rarely, so it may look at each connection.
+    /// Counts became hidden: who watches and has voted is to see them all the same.
     func awaitBallots(in board: Board) {
-        guard !board.watchers.isEmpty else { return }
-        var cursor: UInt32 = 0
-        while let connection = loop.nextConnection(&cursor) {
-            let encoding = sockets[connection].encoding
-            if board.watchers.audience(of: connection, encoding) == .everybody,
-                let identity = sockets.viewer(connection).identity
-            {
+        for connection in board.watchers.subscribers(.everybody) {
+            if let identity = sockets.viewer(connection).identity {
                 awaitBallot(connection, identity, in: board)
             }
         }

@@ -73,6 +73,13 @@ package final class Topic {
 
     package var subscriberCount: Int { Int(ps_topic_subscriber_count(handle)) }
 
+    /// As they are now, in no order.
+    package var subscribers: [ConnectionID] {
+        (0..<ps_topic_subscriber_count(handle)).map {
+            ConnectionID(ps_topic_subscriber(handle, $0))
+        }
+    }
+
     /// Newest wins, at most one a tick; the first after quiet at once.
     /// - Parameters:
     ///   - frame: the whole tally, encoded.

@@ -350,6 +350,9 @@ int ps_topic_unsubscribe(ps_topic *topic, ps_connection_id id);
 bool ps_topic_has(ps_topic *topic, ps_connection_id id);
 uint32_t ps_topic_subscriber_count(const ps_topic *topic);
 
+/* Who is at `position`, below the count. Positions change as subscribers come and go. */
+ps_connection_id ps_topic_subscriber(const ps_topic *topic, uint32_t position);
+
 /* Offers `frame` to every subscriber, starting this turn if a tick has passed since the last
  * sweep began, else when it has. A subscriber that has not taken the previous one skips it.
  * `ballot_unix_ms`: when the oldest ballot came in that this tally is the first to count; 0 where
