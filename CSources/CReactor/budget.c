@@ -25,8 +25,12 @@ uint64_t ps_budget_buffer_bytes(const ps_budget *budget) {
     return atomic_load_explicit(&budget->buffer_bytes, memory_order_relaxed);
 }
 
+bool ps_budget_is_short(const ps_budget *budget) {
+    return ps_budget_buffer_bytes(budget) >= ps_budget_short_bytes(budget);
+}
+
 bool ps_budget_reserve(ps_budget *budget, uint64_t bytes) {
-    if (ps_budget_buffer_bytes(budget) >= ps_budget_short_bytes(budget)) {
+    if (ps_budget_is_short(budget)) {
         return false;
     }
     atomic_fetch_add_explicit(&budget->buffer_bytes, bytes, memory_order_relaxed);

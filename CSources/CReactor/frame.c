@@ -52,6 +52,8 @@ static ps_frame *create_deflated(ps_loop *loop, const ps_frame *plain) {
         frame->count += (uint32_t)(header_count + payload.count);
     }
     if (frame->count < plain->count) {
+        ps_frame *fitting = realloc(frame, sizeof *frame + frame->count);
+        frame = fitting ? fitting : frame;
         ps_memory_hold(loop, sizeof *frame + frame->count);
         return frame;
     }

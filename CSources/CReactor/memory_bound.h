@@ -40,8 +40,7 @@ static inline bool ps_memory_is_full(const ps_loop *loop) {
 }
 
 static inline bool ps_memory_is_short(const ps_loop *loop) {
-    return ps_budget_buffer_bytes(loop->settings.budget)
-        >= ps_budget_short_bytes(loop->settings.budget);
+    return ps_budget_is_short(loop->settings.budget);
 }
 
 /* Whether input that is not whole may have a buffer of `bytes`, `more` of which are to come. */

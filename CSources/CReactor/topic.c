@@ -220,11 +220,6 @@ uint32_t ps_topic_subscriber_count(const ps_topic *topic) {
     return topic->count;
 }
 
-ps_connection_id ps_topic_subscriber(const ps_topic *topic, uint32_t position) {
-    assert(position < topic->count);
-    return ps_connection_id_of(ps_slot_at(topic->loop, topic->entries[position].slot));
-}
-
 static void replace(ps_frame **frame, ps_frame *newer) {
     if (newer) {
         ps_frame_retain(newer);
@@ -235,6 +230,28 @@ static void replace(ps_frame **frame, ps_frame *newer) {
     *frame = newer;
 }
 
+static void release_frames(ps_topic *topic) {
+    replace(&topic->tally, NULL);
+    replace(&topic->transition, NULL);
+    replace(&topic->snapshot, NULL);
+    replace(&topic->viewers, NULL);
+}
+
+void ps_topic_trim(ps_topic *topic) {
+    PS_ASSERT_THREAD(topic->loop);
+    for (uint32_t i = 0; i < topic->count; i++) {
+        if (topic->entries[i].seen.all != topic->newest.all) {
+            return;
+        }
+    }
+    release_frames(topic);
+}
+
+ps_connection_id ps_topic_subscriber(const ps_topic *topic, uint32_t position) {
+    assert(position < topic->count);
+    return ps_connection_id_of(ps_slot_at(topic->loop, topic->entries[position].slot));
+}
+
 void ps_topic_destroy(ps_topic *topic) {
     PS_ASSERT_THREAD(topic->loop);
     ps_sweep_cancel(topic);
@@ -242,10 +259,7 @@ void ps_topic_destroy(ps_topic *topic) {
         uint32_t last = topic->count - 1;
         detach(topic, ps_slot_at(topic->loop, topic->entries[last].slot), last);
     }
-    replace(&topic->tally, NULL);
-    replace(&topic->transition, NULL);
-    replace(&topic->snapshot, NULL);
-    replace(&topic->viewers, NULL);
+    release_frames(topic);
     free(topic->entries);
     free(topic);
 }

@@ -85,7 +85,7 @@ struct Watchers {
         return topic
     }
 
-    /// The snapshot of `poll`, encoded once until `forgetSnapshots`.
+    /// The snapshot of `poll`, encoded once until `forgetSnapshots`; while memory is short, each time.
     mutating func snapshot(
         of poll: Poll, _ view: PollView, _ encoding: Encoding, with writer: inout FrameWriter,
         on loop: Loop
@@ -94,8 +94,14 @@ struct Watchers {
         writer.begin(encoding)
         writer.addSnapshot(of: poll, view)
         let frame = SharedFrame(writer.frame(on: loop))
-        snapshots[view, encoding] = frame
+        if !loop.budget.isShort { snapshots[view, encoding] = frame }
         return frame
+    }
+
+    /// Keeps no frame that nobody waits for.
+    mutating func trim() {
+        forgetSnapshots()
+        for topic in topics { topic?.trim() }
     }
 
     /// - Parameter view: what changed was to be seen in this view alone; nil: in both.

@@ -116,6 +116,7 @@ extension Gateway {
         board.watchers.awaitingBallot.forgiveRefusals()
         askForBallots(in: board)
         board.watchers.removeEmptyTopics()
+        if loop.budget.isShort { board.watchers.trim() }
         boards.settle(board)
     }
 }

@@ -158,6 +158,9 @@ package final class ConnectionBudget: @unchecked Sendable {
     /// Bytes that the buffers of all connections hold at this moment.
     package var bufferBytes: UInt64 { ps_budget_buffer_bytes(handle) }
 
+    /// More than three quarters of the limit: what can be made again is not kept.
+    package var isShort: Bool { ps_budget_is_short(handle) }
+
     /// Counts what is about to be held for an answer under way, until it is released.
     /// - Returns: false where memory is short, and nothing is counted.
     package func reserve(bytes: Int) -> Bool { ps_budget_reserve(handle, UInt64(bytes)) }

@@ -73,6 +73,9 @@ package final class Topic {
 
     package var subscriberCount: Int { Int(ps_topic_subscriber_count(handle)) }
 
+    /// Lets go of the frames that every subscriber has had.
+    package func trim() { ps_topic_trim(handle) }
+
     /// As they are now, in no order.
     package var subscribers: [ConnectionID] {
         (0..<ps_topic_subscriber_count(handle)).map {

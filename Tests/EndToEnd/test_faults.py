@@ -134,7 +134,6 @@ def test_who_takes_a_little_now_and_then_is_not_kept_for_ever(  # A57
 
 
 @pytest.mark.once
-@pytest.mark.once
 def test_drips_do_not_keep_memory_short(start_gateway):  # A57, I6
     gateway = start_gateway(*limits(buffer_bytes="4MiB"))
     create_long_list(gateway, polls=100)
@@ -151,6 +150,28 @@ def test_drips_do_not_keep_memory_short(start_gateway):  # A57, I6
     finally:
         stop.set()
         reader.join()
+
+
+@pytest.mark.once
+def test_snapshots_of_watched_polls_do_not_keep_memory_short(start_gateway):  # H14
+    gateway = start_gateway(*limits(buffer_bytes="1MiB"))
+    options = [f"{number:02}" + "\U0001f600" * 250 for number in range(20)]
+    polls = [gateway.create_poll(options) for _ in range(80)]
+    with Viewer(gateway) as viewer:
+        for poll in polls:
+            viewer.send(type="subscribe", poll_ids=[poll.id])
+            assert viewer.until("snapshot")["poll"]["id"] == poll.id
+        # A change is a frame that its topic keeps for who is behind: here nobody is.
+        for poll in polls[:40]:
+            gateway.post(poll.path + "close/", token=poll.host_key)
+            viewer.until("state", poll_id=poll.id)
+        eventually(lambda: metric(gateway, "pollstream_buffer_bytes") < 768 << 10)
+        with Wire(gateway) as newcomer:
+            newcomer.send(get("/polls/"))
+            assert newcomer.answer().status == 200
+        # They are made again for whoever comes.
+        with Viewer(gateway, f"/ws/polls/{polls[0].id}/") as late:
+            assert late.until("snapshot")["poll"]["state"] == "closed"
 
 
 def test_a_reader_that_comes_back_gets_the_newest(start_gateway):  # H07

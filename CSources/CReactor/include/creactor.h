@@ -54,6 +54,11 @@ void ps_budget_destroy(ps_budget *budget);
 uint32_t ps_budget_connections(const ps_budget *budget);
 uint64_t ps_budget_buffer_bytes(const ps_budget *budget);
 
+/* Whether they hold more than three quarters of what they may: nothing is kept that can be made again.
+ *
+ * Thread: any. */
+bool ps_budget_is_short(const ps_budget *budget);
+
 /* Counts what somebody else than the reactor is about to hold for an answer, until it is released.
  *
  * Thread: any. Returns: false where memory is short, and nothing is counted. */
@@ -371,6 +376,9 @@ void ps_topic_publish_state(
     ps_topic *topic, ps_frame *transition, ps_frame *snapshot, bool supersedes_tally);
 
 void ps_topic_publish_viewers(ps_topic *topic, ps_frame *frame);
+
+/* Lets go of the frames that every subscriber has had. */
+void ps_topic_trim(ps_topic *topic);
 
 /* ---- Statistics: written by the loop, read by anyone ---- */
 
