@@ -37,6 +37,7 @@ package final class Gateway {
     var draining = Draining()
     var retiredTopics = RetiredTopics()
     // The HTTP half.
+    var changes = ChangesUnderWay()
     var exports: [ConnectionID: BallotExport] = [:]
     var countedAddresses: [ConnectionID: ClientAddress] = [:]
     // Used again for every message and body, so that reading and writing one allocates nothing.

@@ -12,11 +12,11 @@ package final class GatewayStatistics: Sendable {
         case overloaded, storageUnavailable, commitUnknown
     }
 
-    /// Of those that `--limit` and `--rate-…` set, and two that are fixed.
+    /// Of those that `--limit` and `--rate-…` set, and three that are fixed.
     enum Limit: Int, CaseIterable {
         case subscriptions, connectionsPerAddress
         case ratePolls, rateVotes, rateMessages, rateHandshakes
-        case unansweredMessages, exports
+        case unansweredMessages, exports, changes
     }
 
     private let answers = VoteAnswer.allCases.map { _ in Counter() }
@@ -113,6 +113,7 @@ extension GatewayStatistics.Limit {
         case .rateHandshakes: "rate-handshakes"
         case .unansweredMessages: "unanswered-messages"
         case .exports: "exports"
+        case .changes: "changes"
         }
     }
 

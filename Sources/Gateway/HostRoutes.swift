@@ -14,22 +14,30 @@ extension Gateway {
         } catch {
             return exchange.send(error)
         }
+        let client = client(of: request)
         withHostedBoard(id, hostKeyHash, exchange) { [unowned self] _ in
-            ask(.change(id, change), for: exchange)
+            ask(.change(id, change), of: id, by: client, for: exchange)
         }
     }
 
     func openPoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
-        withHostedBoard(id, request, exchange) { [unowned self] _ in ask(.open(id), for: exchange) }
+        ask(.open(id), id, request, exchange)
     }
 
     func closePoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
-        withHostedBoard(id, request, exchange) { [unowned self] _ in ask(.close(id), for: exchange)
-        }
+        ask(.close(id), id, request, exchange)
     }
 
     func deletePoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
-        withHostedBoard(id, request, exchange) { [unowned self] _ in ask(.delete(id), for: exchange)
+        ask(.delete(id), id, request, exchange)
+    }
+
+    private func ask(
+        _ change: CatalogueRequest, _ id: PollID, _ request: borrowing Request, _ exchange: Exchange
+    ) {
+        let client = client(of: request)
+        withHostedBoard(id, request, exchange) { [unowned self] _ in
+            ask(change, of: id, by: client, for: exchange)
         }
     }
 
@@ -66,8 +74,10 @@ extension Gateway {
     }
 
     /// Asks for a change on behalf of the host, who is shown what it left behind.
-    private func ask(_ change: CatalogueRequest, for exchange: Exchange) {
-        ask(change) { [unowned self] answer in
+    private func ask(
+        _ change: CatalogueRequest, of id: PollID, by client: PeerAddress, for exchange: Exchange
+    ) {
+        askForChange(change, of: id, by: client) { [unowned self] answer in
             switch answer {
             case .poll(let record):
                 adopt(record)

@@ -43,7 +43,7 @@ extension Gateway {
         } catch {
             return exchange.send(error)
         }
-        ask(.create(draft)) { answer in
+        askForChange(.create(draft), of: nil, by: client(of: request)) { answer in
             switch answer {
             case .created(let record, let hostKey):
                 exchange.send(Answer(created: record.poll, hostKey: hostKey))

@@ -60,7 +60,7 @@ extension Gateway {
         } catch {
             return exchange.send(original: error)
         }
-        ask(.create(draft)) { answer in
+        askForChange(.create(draft), of: nil, by: client(of: request)) { answer in
             switch answer {
             case .created(let record, _): exchange.send(Answer(createdOriginal: record.poll))
             case .refused(let refusal): exchange.send(original: OriginalFailure.of(refusal))
