@@ -2,9 +2,8 @@
 package struct CatalogueSettings: Sendable {
     /// Requests that may wait; of questions that anybody can ask over and over, half as many.
     package var waitingRequests = 8_192
-    /// Pages of exports, and audits, that may wait; what waits longer than the pool is wide is
-    /// better asked again.
-    package var waitingExports = 16
+    /// Pages of exports, and audits, that may wait: one of each that the gateway lets run at once.
+    package var waitingExports = 128
     /// A request that has waited so long is refused: whoever asked has gone, or soon will.
     package var requestLimit = Duration.seconds(5)
     /// The database is asked at least this often when the next poll opens or closes: its clock may be

@@ -1,22 +1,45 @@
 import JSON
 import Polls
 import Reactor
-import Synchronization
+import Threads
 
-/// Exports and audits that may run at once in one process: they read whole polls. Any thread.
-final class ExportSlots: Sendable {
-    static let limit = 2
-
-    private let taken = Atomic<Int>(0)
-
-    /// - Returns: false where all are taken.
-    func take() -> Bool {
-        if taken.wrappingAdd(1, ordering: .relaxed).newValue <= Self.limit { return true }
-        putBack()
-        return false
+/// Reads of whole polls that are under way in one process. Who takes an export slowly is long about it, so
+/// that no poll and no address has more than its share. Any thread.
+final class ExportSlots: @unchecked Sendable {
+    struct Slot: Equatable {
+        let poll: PollID
+        let address: ClientAddress
     }
 
-    func putBack() { taken.wrappingSubtract(1, ordering: .relaxed) }
+    private let limit: Int
+    private let limitPerPoll: Int
+    private let limitPerAddress: Int
+    private let monitor = Monitor()
+    private var taken: [Slot] = []  // under `monitor`
+
+    init(limit: Int, perPoll: Int, perAddress: Int) {
+        self.limit = limit
+        limitPerPoll = perPoll
+        limitPerAddress = perAddress
+    }
+
+    /// - Returns: false where all are taken, or what the poll or the address may have.
+    func take(_ slot: Slot) -> Bool {
+        monitor.withLock {
+            guard taken.count < limit,
+                taken.count(where: { $0.poll == slot.poll }) < limitPerPoll,
+                taken.count(where: { $0.address == slot.address }) < limitPerAddress
+            else { return false }
+            taken.append(slot)
+            return true
+        }
+    }
+
+    func putBack(_ slot: Slot) {
+        monitor.withLock {
+            if let index = taken.firstIndex(of: slot) { taken.remove(at: index) }
+        }
+    }
 }
 
 /// An export under way: all it holds is where it stands, so memory does not grow with the poll.
@@ -24,15 +47,15 @@ struct BallotExport {
     /// At most about 1 MiB with the longest names.
     static let rowsPerPage = 1000
 
-    let pollID: PollID
+    let slot: ExportSlots.Slot
     let optionIDs: [Int64]
     /// The last one that was sent.
     private(set) var lastKey: BallotKey?
     /// A page is being read; else the stream is waited for.
     var isReading = false
 
-    init(_ poll: Poll) {
-        pollID = poll.id
+    init(_ poll: Poll, _ slot: ExportSlots.Slot) {
+        self.slot = slot
         optionIDs = poll.options.map(\.id)
     }
 
@@ -60,8 +83,9 @@ struct BallotExport {
 extension Gateway {
     /// Streams every ballot as CSV, the next page only when the last one has been taken.
     func exportBallots(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
+        let slot = ExportSlots.Slot(poll: id, address: ClientAddress(client(of: request)))
         withHostedBoard(id, request, exchange) { [unowned self] board in
-            guard shared.exports.take() else {
+            guard shared.exports.take(slot) else {
                 statistics.count(limit: .exports)
                 return exchange.send(.overloaded)
             }
@@ -73,10 +97,10 @@ extension Gateway {
                 to: exchange.connection, sequence: exchange.sequence, head: head, framing: .chunked)
             guard isStreaming else {
                 // Requests were pipelined around this one; alone on a connection it is served.
-                shared.exports.putBack()
+                shared.exports.putBack(slot)
                 return exchange.send(.overloaded)
             }
-            exports[exchange.connection] = BallotExport(board.poll)
+            exports[exchange.connection] = BallotExport(board.poll, slot)
             readPage(for: exchange.connection)
         }
     }
@@ -88,7 +112,7 @@ extension Gateway {
 
     /// A stream is gone, whoever's it was.
     func forgetStream(_ connection: ConnectionID) {
-        if exports.removeValue(forKey: connection) != nil { shared.exports.putBack() }
+        finishExport(connection)
         releaseAddress(of: connection)
     }
 
@@ -96,7 +120,7 @@ extension Gateway {
         guard let export = exports[connection] else { return }
         exports[connection]?.isReading = true
         let page = CatalogueRequest.ballots(
-            export.pollID, after: export.lastKey, limit: BallotExport.rowsPerPage)
+            export.slot.poll, after: export.lastKey, limit: BallotExport.rowsPerPage)
         ask(page) { [unowned self] answer in
             // It may have gone away meanwhile.
             guard exports[connection] != nil else { return }
@@ -129,7 +153,8 @@ extension Gateway {
     }
 
     private func finishExport(_ connection: ConnectionID) {
-        exports[connection] = nil
-        shared.exports.putBack()
+        if let export = exports.removeValue(forKey: connection) {
+            shared.exports.putBack(export.slot)
+        }
     }
 }

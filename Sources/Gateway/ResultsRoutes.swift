@@ -38,14 +38,15 @@ extension Gateway {
 
     /// Whether the stored ballots are the stored tally, and nothing newer was shown to anybody.
     func auditPoll(_ request: borrowing Request, _ exchange: Exchange, _ id: PollID) {
+        let slot = ExportSlots.Slot(poll: id, address: ClientAddress(client(of: request)))
         withHostedBoard(id, request, exchange) { [unowned self] board in
-            guard shared.exports.take() else {
+            guard shared.audits.take(slot) else {
                 statistics.count(limit: .exports)
                 return exchange.send(.overloaded)
             }
             let shownRevision = board.poll.tally.revision
             ask(.audit(id)) { [unowned self] answer in
-                shared.exports.putBack()
+                shared.audits.putBack(slot)
                 switch answer {
                 case .audit(let audit):
                     exchange.send(Answer(audit, shownRevision: shownRevision))

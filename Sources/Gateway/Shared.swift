@@ -10,7 +10,10 @@ package final class Shared: Sendable {
     package let viewers = ViewerCounts()
     let rates = RateLimiter()
     let addresses = AddressCounts()
-    let exports = ExportSlots()
+    /// Each waits for its reader most of the time.
+    let exports = ExportSlots(limit: 64, perPoll: 2, perAddress: 8)
+    /// Each keeps a thread busy.
+    let audits = ExportSlots(limit: 4, perPoll: 1, perAddress: 2)
     package let feedPacer: FeedPacer
 
     package init(secrets: Secrets?, jwt: JWTVerifier? = nil, feedRate: Int = 5) {

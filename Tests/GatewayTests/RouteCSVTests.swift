@@ -1,9 +1,15 @@
 import Polls
+import Reactor
 import Testing
 
 @testable import Gateway
 
 struct RouteCSVTests {
+    private func slot(_ poll: Int64, _ address: UInt64) -> ExportSlots.Slot {
+        ExportSlots.Slot(
+            poll: PollID(poll)!, address: ClientAddress(PeerAddress(high: address, low: 0)))
+    }
+
     private func row(_ write: (inout CSVWriter) -> Void) -> String {
         var csv = CSVWriter()
         write(&csv)
@@ -44,7 +50,7 @@ struct RouteCSVTests {
     }
 
     @Test func `an export knows where it stands`() {
-        var export = BallotExport(makeRecord(7, options: 3).poll)
+        var export = BallotExport(makeRecord(7, options: 3).poll, slot(7, 1))
         #expect(export.lastKey == nil)
         let keys = (1...2).map {
             BallotKey(poll: PollID(7)!, voter: VoterKey(high: 0, low: UInt64($0)))
@@ -67,14 +73,19 @@ struct RouteCSVTests {
         #expect(export.lastKey == keys[1])
     }
 
-    @Test func `two exports run at once and no third`() {
-        let slots = ExportSlots()
-        #expect(slots.take())
-        #expect(slots.take())
-        #expect(!slots.take())
-        #expect(!slots.take())
-        slots.putBack()
-        #expect(slots.take())
-        #expect(!slots.take())
+    @Test func `no poll and no address has more than its share of the exports`() {
+        let slots = ExportSlots(limit: 5, perPoll: 2, perAddress: 3)
+        #expect(slots.take(slot(1, 1)))
+        #expect(slots.take(slot(1, 2)))
+        #expect(!slots.take(slot(1, 3)))
+        #expect(slots.take(slot(2, 1)))
+        #expect(slots.take(slot(3, 1)))
+        #expect(!slots.take(slot(4, 1)))
+        #expect(slots.take(slot(4, 4)))
+        // All are taken.
+        #expect(!slots.take(slot(5, 5)))
+        slots.putBack(slot(1, 2))
+        #expect(slots.take(slot(1, 3)))
+        #expect(!slots.take(slot(5, 5)))
     }
 }
