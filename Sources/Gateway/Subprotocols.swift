@@ -9,7 +9,19 @@ struct Subprotocols {
     /// Of the first `bearer.<token>`.
     private(set) var bearerToken: UnsafeRawBufferPointer?
 
-    init(_ field: UnsafeRawBufferPointer) {
+    /// - Parameter fields: in their order; a list may be spread over several.
+    init(_ fields: [UnsafeRawBufferPointer]) {
+        for field in fields { read(field) }
+    }
+
+    init(of request: borrowing Request) {
+        let name: StaticString = "sec-websocket-protocol"
+        for skipped in (0..<request.fieldCount(name)).reversed() {
+            if let field = request.lastField(name, skipping: skipped) { read(field) }
+        }
+    }
+
+    private mutating func read(_ field: UnsafeRawBufferPointer) {
         var rest = field
         while let element = rest.takeElement(before: UInt8(ascii: ",")) {
             let name = element.trimmed()
@@ -18,11 +30,5 @@ struct Subprotocols {
                 bearerToken = name.removing(prefixCount: 7)
             }
         }
-    }
-
-    init(of request: borrowing Request) {
-        self.init(
-            request.field("sec-websocket-protocol")
-                ?? UnsafeRawBufferPointer(start: nil, count: 0))
     }
 }

@@ -72,9 +72,12 @@ struct CallerTests {
     }
 
     @Test func `a handshake names its protocol and may carry a token`() {
-        func read(_ field: String) -> (Bool, String?) {
-            withBytes(field) {
-                let offered = Subprotocols($0)
+        func read(_ fields: String...) -> (Bool, String?) {
+            withBytes(fields.joined(separator: "\n")) { text in
+                let offered = Subprotocols(
+                    text.split(separator: UInt8(ascii: "\n")).map {
+                        UnsafeRawBufferPointer(rebasing: $0)
+                    })
                 return (
                     offered.offersVersion1,
                     offered.bearerToken.map { String(decoding: $0, as: UTF8.self) }
@@ -83,6 +86,8 @@ struct CallerTests {
         }
         #expect(read("pollstream.v1, bearer.psv_x") == (true, "psv_x"))
         #expect(read("bearer.a.b.c,pollstream.v1,bearer.z") == (true, "a.b.c"))
+        #expect(read("pollstream.v1", "bearer.x, bearer.y") == (true, "x"))
+        #expect(read("bearer.x", "chat, pollstream.v1") == (true, "x"))
         #expect(read("chat, pollstream.v2") == (false, nil))
         #expect(read("") == (false, nil))
     }
