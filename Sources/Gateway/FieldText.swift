@@ -13,6 +13,11 @@ extension UnsafeRawBufferPointer {
         }
     }
 
+    func isEqualIgnoringCase(to other: UnsafeRawBufferPointer) -> Bool {
+        count == other.count
+            && zip(self, other).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
+    }
+
     func hasPrefix(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { starts(with: $0) }
     }

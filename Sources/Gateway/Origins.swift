@@ -8,6 +8,9 @@ struct Origins {
     /// TLS ends here: nobody comes to us from `http://`.
     let endsTLS: Bool
 
+    /// Whether voters come over TLS, as far as is known: it ends here, or the public URL says so.
+    var isSecure: Bool { endsTLS || publicURL?.hasPrefix("https://") ?? false }
+
     /// What an answer over HTTP tells the browser.
     enum Permission: Equatable {
         case none
@@ -41,19 +44,23 @@ struct Origins {
         return isSame(origin, as: host)
     }
 
-    /// Whether `origin` is the host that was asked. Where TLS does not end here, of either scheme: it
-    /// may end in front of us.
+    /// Whether `origin` is the host that was asked. Where TLS does not end here, of either scheme, since
+    /// it may end in front of us; but of the public URL's alone where that host is its.
     private func isSame(_ origin: UnsafeRawBufferPointer, as host: UnsafeRawBufferPointer) -> Bool {
-        let authority: UnsafeRawBufferPointer
-        if origin.hasPrefix("http://"), !endsTLS {
-            authority = origin.removing(prefixCount: 7)
-        } else if origin.hasPrefix("https://") {
-            authority = origin.removing(prefixCount: 8)
-        } else {
-            return false
+        if origin.hasPrefix("http://") {
+            return !host.isEmpty && !endsTLS && !isPublicAndSecure(host)
+                && origin.removing(prefixCount: 7).isEqualIgnoringCase(to: host)
         }
-        return !authority.isEmpty && authority.count == host.count
-            && zip(authority, host).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
+        return origin.hasPrefix("https://") && !host.isEmpty
+            && origin.removing(prefixCount: 8).isEqualIgnoringCase(to: host)
+    }
+
+    private func isPublicAndSecure(_ host: UnsafeRawBufferPointer) -> Bool {
+        guard let publicURL, publicURL.hasPrefix("https://") else { return false }
+        var origin = Origins.origin(of: publicURL)
+        return origin.withUTF8 {
+            UnsafeRawBufferPointer($0).removing(prefixCount: 8).isEqualIgnoringCase(to: host)
+        }
     }
 
     /// Scheme and authority of a URL.

@@ -87,6 +87,11 @@ struct OriginTests {
                 allowed: allowed, publicURL: "https://vote.example/sub", endsTLS: false)
             #expect(allows(origins, "https://vote.example"))
             #expect(!allows(origins, "https://vote.example/sub"))
+            // Whoever reaches it in the clear is not the page that the URL means; another host may be.
+            #expect(allows(origins, "https://vote.example", host: "vote.example"))
+            #expect(!allows(origins, "http://vote.example", host: "vote.example"))
+            #expect(!allows(origins, "http://Vote.Example", host: "vote.example"))
+            #expect(allows(origins, "http://gateway:8080"))
         }
         #expect(Origins.origin(of: "https://a.example:8443") == "https://a.example:8443")
         #expect(Origins.origin(of: "http://a.example/x/y") == "http://a.example")
