@@ -73,8 +73,13 @@ enum Bearer: Equatable {
 
 /// Finds credentials in header fields.
 enum Credentials {
-    static let cookieName: StaticString = "pollstream_voter"
-    /// So many cookies of that name are looked at.
+    /// - Parameter isSecure: over TLS it has the prefix that keeps a page of another host of the site from
+    ///   setting it (RFC 6265bis §4.1.3.2).
+    static func cookieName(isSecure: Bool) -> StaticString {
+        isSecure ? "__Host-pollstream_voter" : "pollstream_voter"
+    }
+
+    /// So many cookies of one name are looked at.
     static let cookieLimit = 16
 
     /// The token of an Authorization field (RFC 6750 §2.1); nil for another scheme, which is not
@@ -109,7 +114,7 @@ enum Credentials {
     /// The Set-Cookie that makes a browser a voter for a year.
     /// - Parameter isSecure: only over TLS.
     static func setCookie(_ token: String, isSecure: Bool) -> String {
-        "\(cookieName)=\(token); Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
+        "\(cookieName(isSecure: isSecure))=\(token); Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
             + (isSecure ? "; Secure" : "")
     }
 }

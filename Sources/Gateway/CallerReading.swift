@@ -44,7 +44,8 @@ extension Gateway {
         guard settings.acceptsVoterCookies, let cookies = request.field("cookie"),
             allowsOrigin(of: request)
         else { return nil }
-        let values = Credentials.values(of: Credentials.cookieName, in: cookies)
+        let values = Credentials.values(
+            of: Credentials.cookieName(isSecure: origins.isSecure), in: cookies)
         var found: VoterToken.ID?
         for value in values.prefix(Credentials.cookieLimit) {
             guard let id = secrets.tokens.verify(value) else { continue }
@@ -63,7 +64,6 @@ extension Gateway {
     }
 
     func voterCookie(_ token: String) -> String {
-        let isSecure = settings.endsTLS || settings.publicURL?.hasPrefix("https:") ?? false
-        return Credentials.setCookie(token, isSecure: isSecure)
+        Credentials.setCookie(token, isSecure: origins.isSecure)
     }
 }

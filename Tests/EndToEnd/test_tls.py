@@ -83,6 +83,12 @@ def test_the_cookie_is_secure_and_is_believed(gateway, poll):
     cookie = page.headers["Set-Cookie"].partition(";")[0]
     votes = [gateway.vote(poll, 0, headers={"Cookie": cookie}) for _ in range(2)]
     assert [vote.json().get("repeated") for vote in votes] == [None, True]
+    # A page of another host of the site can set one without the prefix, and it is nobody's.
+    assert cookie.startswith("__Host-")
+    tossed = gateway.get("/").headers["Set-Cookie"].partition(";")[0].removeprefix("__Host-")
+    assert gateway.vote(poll, 0, headers={"Cookie": tossed}).status_code == 401
+    both = gateway.vote(poll, 0, headers={"Cookie": f"{tossed}; {cookie}"})
+    assert both.json()["repeated"] is True
 
 
 def test_links_name_https(gateway):

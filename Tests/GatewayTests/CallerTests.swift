@@ -44,7 +44,7 @@ struct CallerTests {
     @Test func `a cookie is found among others`() {
         func values(_ field: String) -> [String] {
             withBytes(field) { field in
-                Credentials.values(of: Credentials.cookieName, in: field).map {
+                Credentials.values(of: Credentials.cookieName(isSecure: false), in: field).map {
                     String(decoding: $0, as: UTF8.self)
                 }
             }
@@ -96,6 +96,6 @@ struct CallerTests {
         let cookie = Credentials.setCookie("psv_x", isSecure: false)
         #expect(
             cookie == "pollstream_voter=psv_x; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
-        #expect(Credentials.setCookie("psv_x", isSecure: true) == cookie + "; Secure")
+        #expect(Credentials.setCookie("psv_x", isSecure: true) == "__Host-" + cookie + "; Secure")
     }
 }
