@@ -92,6 +92,18 @@ def test_limits_that_are_named_exist():
     assert set(re.findall(r"--limit ([a-z-]+)", text)) <= set(LIMITS.values())
 
 
+def test_bounds_that_are_fixed_are_those_of_the_sources():
+    text = (REPOSITORY / "docs" / "bounds.md").read_text()
+    rows = re.findall(r"^\|[^|]*\| (\d[^|]*)\|.*\| (`[^|]*`), `([^`|]*)` \|$", text, re.MULTILINE)
+    assert len(rows) == text.count("\n|") - 2 > 20
+    for bound, names, path in rows:
+        source = (REPOSITORY / path).read_text().replace("_", "")
+        names = re.findall(r"\w+", names.replace("_", ""))
+        values = re.findall(r"\d+", bound.replace(",", ""))[-len(names) :]
+        for name, value in zip(names, values, strict=True):
+            assert re.search(rf"\b{name}\b[^=\n]*[=:] {value}\b", source), f"{name} is not {value}"
+
+
 def test_variables_that_are_named_exist():
     text = "".join(page.read_text() for page in PAGES)
     named = {name.lower().replace("_", "-") for name in re.findall(r"\bPOLLSTREAM_([A-Z_]+)", text)}
