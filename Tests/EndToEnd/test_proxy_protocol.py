@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from balancer import Balancer
 from gateway import REPOSITORY, Poll, limits
+from ports import free_port
 
 # The store makes no difference.
 pytestmark = pytest.mark.once
@@ -175,6 +177,24 @@ def test_the_configuration_that_is_shipped_is_valid():
         ["haproxy", "-c", "-f", REPOSITORY / "deploy" / "haproxy.cfg"], capture_output=True
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_sample_for_nginx_is_valid(tmp_path):
+    page = (REPOSITORY / "docs" / "load-balancers.md").read_text()
+    sample = re.search(r"^```nginx\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1]
+    assert "listen 80;" in sample
+    settings = tmp_path / "nginx.conf"
+    settings.write_text(
+        "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
+        f"pid {tmp_path}/pid;\nevents {{ }}\n"
+        # It is bound while it is looked at.
+        + sample.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    )
+    done = subprocess.run(
+        ["nginx", "-t", "-p", tmp_path, "-e", tmp_path / "error.log", "-c", settings],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("word", ["send-proxy", "send-proxy-v2"])
