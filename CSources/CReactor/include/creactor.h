@@ -17,7 +17,10 @@
  *     ps_budget_*. Debug builds trap on another thread.
  *  5. What a turn queues for one connection leaves in one write at the end of that turn; an answer of
  *     16 KiB or more leaves at once. A turn ends when there is nothing more to do, and after 512 events
- *     of sockets: what one of them sent at once may take several. */
+ *     of sockets: what one of them sent at once may take several.
+ *  6. What returns int returns PS_OK or a count, or a negative ps_result.
+ *
+ * A declaration has labels (Thread, Ownership, Returns) for what these rules do not say. */
 #ifndef PS_CREACTOR_H
 #define PS_CREACTOR_H
 
