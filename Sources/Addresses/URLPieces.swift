@@ -8,6 +8,7 @@ package struct BadURL: Error, Equatable {
 /// Parts of the URLs by which servers are named (RFC 3986), strictly.
 package enum URLPieces {
     /// `host`, `host:port` or `[::1]:port`.
+    /// - Throws: where it names no host, or a port outside of 1 to 65535.
     package static func address(_ text: Substring, standardPort: Int32) throws(BadURL)
         -> (host: String, port: Int32)
     {
@@ -30,6 +31,8 @@ package enum URLPieces {
         return (String(host), Int32(try number(port, in: 1...65_535, "port")))
     }
 
+    /// A number in digits alone.
+    /// - Throws: where it is none, or not in `range`; the text says that `what` is bad.
     package static func number(_ text: Substring, in range: ClosedRange<Int>, _ what: String)
         throws(BadURL) -> Int
     {
@@ -40,6 +43,7 @@ package enum URLPieces {
     }
 
     /// What stands percent-encoded (§2.1). It goes to C, so it holds no zero.
+    /// - Throws: for escapes that are none, zeros, and what is not UTF-8.
     package static func decode(_ text: Substring) throws(BadURL) -> String {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]

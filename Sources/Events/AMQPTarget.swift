@@ -20,6 +20,8 @@ package struct AMQPTarget: Sendable, Equatable, CustomStringConvertible {
         return "\(authorities == nil ? "amqp" : "amqps")://\(name):\(port)"
     }
 
+    /// - Parameter url: `amqp://…` or `amqps://…`.
+    /// - Throws: what is wrong, without the password.
     package init(url: String) throws(BadURL) {
         var rest: Substring
         if url.hasPrefix("amqp://") {

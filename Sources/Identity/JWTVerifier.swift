@@ -41,6 +41,7 @@ package final class JWTVerifier: @unchecked Sendable {
     /// - Parameters:
     ///   - token: in the compact form, as it came.
     ///   - unixSeconds: now.
+    /// - Throws: the first reason to refuse it, which is counted, and which no client is told.
     package func verify(_ token: UnsafeRawBufferPointer, at unixSeconds: Int64)
         throws(JWTRefusal) -> JWTSubject
     {

@@ -22,6 +22,7 @@ package final class JSONDocument {
 
     /// Validates the whole text and gives its top value, which is good until the next call and as
     /// long as `text` is. Time grows with the bytes, whatever they are. At most 4 GiB.
+    /// - Throws: what is wrong first, and where.
     package func parse(_ text: UnsafeRawBufferPointer) throws(JSONSyntaxError) -> JSONValue {
         var result = ps_json_result()
         let start = text.baseAddress?.assumingMemoryBound(to: UInt8.self)

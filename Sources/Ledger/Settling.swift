@@ -114,6 +114,7 @@ package final class Settling: @unchecked Sendable {
         .take(until: health.isHealthy ? nil : now + Self.probeNanoseconds)
     }
 
+    /// What to do with what the queue gave.
     package func took(_ taken: BallotQueue.Taken, at now: Int64) -> Step {
         switch taken {
         case .batch(let ballots): next(step { $0.append(ballots) }, at: now)
@@ -147,6 +148,7 @@ package final class Settling: @unchecked Sendable {
         }
     }
 
+    /// What to do after a transaction without ballots, which tells whether the database is back.
     package func probed(_ result: Result<Settlement, StoreError>, at now: Int64) -> Step {
         switch result {
         case .success: health.recover()
@@ -155,6 +157,8 @@ package final class Settling: @unchecked Sendable {
         return begin(at: now)
     }
 
+    /// What to do after the delay that follows a failure: the same batch again, or to give it up where
+    /// everything ends.
     package func rested(at now: Int64) -> Step {
         if queue.isClosed, giveUp() { return begin(at: now) }
         return next(step { $0.retry() }, at: now)

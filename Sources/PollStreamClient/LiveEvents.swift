@@ -15,6 +15,7 @@ public struct LiveEvents: AsyncSequence, Sendable {
         fileprivate let connection: Connection
 
         /// Ends with nil when the task is cancelled.
+        /// - Throws: `ClientError` where trying again would not help: an unknown poll, say.
         public mutating func next() async throws -> LiveEvent? {
             let mailbox = connection.mailbox
             return try await withTaskCancellationHandler {

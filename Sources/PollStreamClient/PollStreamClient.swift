@@ -11,6 +11,9 @@ import Threads
 ///
 /// Speaks plain HTTP; where the gateway is far away let TLS end at a proxy beside the client. May be
 /// used from any task; each call blocks a thread of its own, not one of the pool.
+///
+/// Each call throws what any may meet: `.unreachable`, `.connectionLost`, `.timedOut`,
+/// `.protocolViolated`, and `.refused` with the gateway's own status and code.
 public struct PollStreamClient: Sendable {
     private let endpoint: Endpoint
     private let token: String?
@@ -20,6 +23,7 @@ public struct PollStreamClient: Sendable {
     /// - Parameters:
     ///   - url: `http://HOST[:PORT]`.
     ///   - token: who votes: a JWT, or the `psv_` token that a gateway gave.
+    /// - Throws: `.badURL`. Nothing is asked of the gateway yet.
     public init(url: String, token: String? = nil) throws(ClientError) {
         endpoint = try Endpoint(url)
         self.token = token
@@ -32,6 +36,9 @@ public struct PollStreamClient: Sendable {
     ///   - draft: what to ask.
     ///   - adminKey: `psa_…`, where the gateway asks for one.
     /// - Returns: the poll and its host key, which is shown this once.
+    /// - Throws: `.refused` with 401 or 403 where the admin key is missing or another, 422 where a
+    ///   field of the draft is wrong. After `.connectionLost` or `.timedOut` nobody knows whether there
+    ///   is a poll, and the same call again makes another one.
     public func create(
         _ draft: PollDraft, adminKey: String? = nil
     ) async throws(ClientError) -> (poll: Poll, hostKey: String) {
@@ -41,16 +48,21 @@ public struct PollStreamClient: Sendable {
     }
 
     /// Reads a poll; with its host key also counts that are hidden from others.
+    /// - Throws: `.refused` with 404 where there is no such poll.
     public func poll(_ id: Int64, hostKey: String? = nil) async throws(ClientError) -> Poll {
         try await call("GET", "/polls/\(id)/", bearer: hostKey ?? token) { try Poll($0) }
     }
 
     /// Opens a scheduled poll before its time.
+    /// - Throws: `.refused` with 401 or 403 where the key is not the poll's, 404 where there is no such
+    ///   poll, 409 where it is closed.
     public func open(_ id: Int64, hostKey: String) async throws(ClientError) -> Poll {
         try await call("POST", "/polls/\(id)/open/", bearer: hostKey) { try Poll($0) }
     }
 
     /// Ends a poll for good: its counts change no more.
+    /// - Throws: `.refused` with 401 or 403 where the key is not the poll's, 404 where there is no such
+    ///   poll.
     public func close(_ id: Int64, hostKey: String) async throws(ClientError) -> Poll {
         try await call("POST", "/polls/\(id)/close/", bearer: hostKey) { try Poll($0) }
     }
@@ -63,6 +75,9 @@ public struct PollStreamClient: Sendable {
     ///   - poll: its id.
     ///   - options: ids of options.
     ///   - voter: a name, for who has no token; where the gateway takes names.
+    /// - Throws: `.refused` with 401 where nobody says who votes, 404 where there is no such poll or
+    ///   option, 409 where the poll is not open or the voter has voted for something else, 422 for too
+    ///   many options, 429 past a rate.
     public func vote(
         _ poll: Int64, options: [Int64], voter: String? = nil
     ) async throws(ClientError) -> Receipt {

@@ -33,6 +33,7 @@ package struct PollDraft: Sendable, Equatable {
     /// - Parameters:
     ///   - fields: as they came; nil where one was left out.
     ///   - now: Unix milliseconds.
+    /// - Throws: the first field that is wrong, and what to give instead.
     package init(_ fields: Fields, now: Int64) throws(InvalidPoll) {
         title = try Self.title(fields.title)
         description = try Self.description(fields.description ?? "")
@@ -133,7 +134,8 @@ package struct PollChange: Sendable, Equatable {
     /// Only before the first ballot.
     package var options: [String]?
 
-    /// Checks what a request brings. - Parameter now: Unix milliseconds.
+    /// Checks what a request brings; `now` is in Unix milliseconds.
+    /// - Throws: the first field that is wrong, and what to give instead.
     package init(
         title: String?, description: String?, results: ResultsVisibility?, endTime: Int64??,
         options: [String]?, asksName: Bool? = nil, now: Int64

@@ -77,6 +77,7 @@ package final class Loop {
     ///   - port: 0 picks a free one.
     ///   - kind: which limits and rules its connections get.
     /// - Returns: the port.
+    /// - Throws: `ReactorError.system` where the address is none, or cannot be had.
     package func listen(address: String, port: UInt16, kind: ListenerKind) throws(ReactorError)
         -> UInt16
     {
@@ -91,6 +92,7 @@ package final class Loop {
 
     /// Makes sure, before the first loop listens, that no other process does: SO_REUSEPORT would let
     /// both in.
+    /// - Throws: `ReactorError.system` where one does, or the address cannot be had.
     package func probe(address: String, port: UInt16) throws(ReactorError) {
         guard ps_loop_probe(handle, address, port) == PS_OK.rawValue else {
             throw .system(

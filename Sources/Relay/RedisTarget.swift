@@ -23,6 +23,8 @@ package struct RedisTarget: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// - Parameter url: `redis://…` or `unix://…`.
+    /// - Throws: what is wrong, without the password.
     package init(url: String) throws(BadURL) {
         guard let colon = url.firstRange(of: "://") else {
             throw BadURL("must look like redis://host:6379 or unix:///path")

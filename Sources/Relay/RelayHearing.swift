@@ -114,6 +114,7 @@ package struct RelayHearing {
 
     // MARK: Silence
 
+    /// Whether to ask Redis for a sign of life now; true once for each heartbeat.
     package mutating func isPingDue(at now: Int64) -> Bool {
         guard now >= nextPing else { return false }
         nextPing = now + heartbeatNanoseconds

@@ -26,18 +26,21 @@ package protocol LedgerStore: AnyObject {
 
 extension LedgerStore {
     /// For voters who wait for ever.
+    /// - Throws: as `settle(_:until:)`.
     package func settle(_ ballots: [Ballot]) throws(StoreError) -> Settlement {
         try settle(ballots, until: Array(repeating: .max, count: ballots.count))
     }
 }
 
-/// The catalogue's side: polls.
+/// The catalogue's side: polls. Each call may throw `.unavailable`, and where it changes something
+/// `.commitUnknown`; what else it throws stands with it.
 package protocol CatalogueStore: AnyObject {
     /// Stores a new poll.
     /// - Parameters:
     ///   - draft: what it is made of.
     ///   - hostKeyHash: SHA-256 of the key that may change it.
-    ///   - joinCode: a candidate; `.joinCodeTaken` where another poll has it.
+    ///   - joinCode: a candidate.
+    /// - Throws: `.joinCodeTaken` where another poll has it.
     func create(_ draft: PollDraft, hostKeyHash: [UInt8], joinCode: String)
         throws(StoreError) -> PollRecord
 
@@ -47,6 +50,7 @@ package protocol CatalogueStore: AnyObject {
     /// Those that have changed or gone since they were `known`.
     func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls
 
+    /// The poll of a join code, nil where no poll has it.
     func find(joinCode: String) throws(StoreError) -> PollRecord?
 
     /// Newest first; `page` from 1. A page past the end is empty.
@@ -80,10 +84,14 @@ package protocol CatalogueStore: AnyObject {
 }
 
 extension CatalogueStore {
+    /// Whether this voter has a ballot.
+    /// - Throws: as `choices(of:)`.
     package func hasBallot(_ key: BallotKey) throws(StoreError) -> Bool {
         try choices(of: [key])[0] != nil
     }
 
+    /// By reading all of them.
+    /// - Throws: as `read(_:)`.
     package func refresh(_ known: [KnownPoll]) throws(StoreError) -> RefreshedPolls {
         var refreshed = RefreshedPolls(changed: [], gone: [])
         for (poll, record) in zip(known, try read(known.map(\.id))) {
@@ -103,7 +111,8 @@ extension Poll {
     }
 }
 
-/// For long reads, on connections of their own: no transaction is held between calls.
+/// For long reads, on connections of their own: no transaction is held between calls. Each may throw
+/// `.unavailable`.
 package protocol ExportStore: AnyObject {
     /// One statement. - Throws: `.pollNotFound`.
     func audit(_ id: PollID) throws(StoreError) -> Audit
@@ -114,6 +123,7 @@ package protocol ExportStore: AnyObject {
 }
 
 /// What was committed, kept for other services until they have been told. On a connection of its own.
+/// Each call may throw `.unavailable`; one that changes something, `.commitUnknown`.
 package protocol EventStore: AnyObject {
     /// Whether what is committed from here on is kept; the database remembers. Ending it forgets what
     /// is kept.
@@ -143,6 +153,7 @@ package protocol EventStore: AnyObject {
 }
 
 /// What is taken away when a poll has been over for long. Small steps, so that nobody waits for them.
+/// A step that throws is taken again later.
 package protocol RetentionStore: AnyObject {
     /// Works on at most `limit` ballots of a poll that closed `age` milliseconds ago or earlier. Who
     /// has lost the voter's text still cannot vote twice; a poll that has lost its ballots keeps its

@@ -13,12 +13,14 @@ package struct MetricsText: Sendable {
         sample(name, [], "\(value)")
     }
 
+    /// A total of time since the start; its name ends in `_seconds_total`.
     package mutating func counter(_ name: String, _ help: String, seconds: Double) {
         precondition(name.hasSuffix("_seconds_total"), "\(name) counts seconds")
         begin(name, help, "counter")
         sample(name, [], Self.decimal(seconds))
     }
 
+    /// One sample for each case of `Label`.
     package mutating func counter<Label>(
         _ name: String, _ help: String, by label: String, _ family: CounterFamily<Label>
     ) {
@@ -36,6 +38,7 @@ package struct MetricsText: Sendable {
         for value in values { sample(name, [(label, value.label)], "\(value.value)") }
     }
 
+    /// What may rise and fall.
     package mutating func gauge(_ name: String, _ help: String, _ value: Double) {
         begin(name, help, "gauge")
         sample(name, [], Self.decimal(value))

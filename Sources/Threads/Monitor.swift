@@ -30,6 +30,8 @@ package final class Monitor: @unchecked Sendable {
 
     package func unlock() { check(pthread_mutex_unlock(mutex)) }
 
+    /// Does `body` with the lock held.
+    /// - Throws: what `body` throws; the lock is free again.
     package func withLock<Value, Failure: Error>(_ body: () throws(Failure) -> Value)
         throws(Failure) -> Value
     {

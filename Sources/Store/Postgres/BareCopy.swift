@@ -7,6 +7,7 @@ package final class BareCopy {
     private let sql: String
     private var encoder = CopyEncoder()
 
+    /// - Throws: where there is no connection within 5 s.
     package init(conninfo: String, table: String) throws(StoreError) {
         do throws(PostgresFailure) {
             connection = try PostgresConnection(
@@ -16,6 +17,7 @@ package final class BareCopy {
     }
 
     /// Commits `ballots`, whose keys ascend.
+    /// - Throws: `.unavailable` when nothing was stored, `.commitUnknown` when that is not certain.
     package func store(_ ballots: [Ballot]) throws(StoreError) {
         encoder.begin()
         for ballot in ballots { encoder.append(ballot) }
