@@ -32,7 +32,7 @@ package final class RelayOutbox: @unchecked Sendable {
     ///   - pollLimit: polls that may wait; what does not fit is read from the database by whoever
     ///     watches it, a second later.
     ///   - voterLimit: voters of all polls that may wait; 16 MiB.
-    package init(pollLimit: Int, voterLimit: Int = 1 << 20) {
+    package init(pollLimit: Int, voterLimit: Int = 1_048_576) {
         self.pollLimit = pollLimit
         self.voterLimit = voterLimit
     }
