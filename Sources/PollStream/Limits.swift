@@ -29,10 +29,7 @@ struct Limit: Sendable {
         bytes("head-bytes", "16KiB", "431", in: 128...1 << 20, \.loop.headBytes),
         count("header-fields", "100", "431", in: 1...100, \.loop.headerFieldCount),
         bytes("body-bytes", "64KiB", "413", in: 0...64 << 20, \.loop.bodyBytes),
-        Limit(name: "message-bytes", standard: "64KiB", range: "128 to 64MiB", past: "1009") {
-            (configuration, value) throws(BadValue) in
-            configuration.loop.messageBytes = UInt64(try Value.bytes(value, in: 128...64 << 20))
-        },
+        bytes("message-bytes", "64KiB", "1009", in: 128...64 << 20, \.loop.messageBytes),
         count(
             "message-fragments", "128", "1008", in: 1...1 << 20, \.loop.messageFragmentCount),
         count(
@@ -69,13 +66,9 @@ struct Limit: Sendable {
             configuration.gateway.connectionsPerAddress =
                 value == "off" ? nil : try Value.integer(value, in: 1...10_000_000)
         },
-        Limit(
-            name: "waiting-ballots", standard: "65536", range: "1 to 16777216",
-            past: "503 overloaded"
-        ) {
-            (configuration, value) throws(BadValue) in
-            configuration.ledger.waitingBallots = try Value.integer(value, in: 1...16_777_216)
-        },
+        count(
+            "waiting-ballots", "65536", "503 overloaded", in: 1...16_777_216,
+            \.ledger.waitingBallots),
         Limit(
             name: "commit-timeout", standard: "5s", range: "1ms to 168h", past: "504 commit_unknown"
         ) {
@@ -84,9 +77,9 @@ struct Limit: Sendable {
         },
     ]
 
-    private static func bytes(
+    private static func bytes<Field: BinaryInteger & SendableMetatype>(
         _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
-        _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
+        _ path: any WritableKeyPath<Configuration, Field> & Sendable
     ) -> Limit {
         Limit(
             name: name, standard: standard,
@@ -94,20 +87,20 @@ struct Limit: Sendable {
                 + Value.written(bytes: range.upperBound), past: past
         ) {
             (configuration, value) throws(BadValue) in
-            configuration[keyPath: path] = UInt32(try Value.bytes(value, in: range))
+            configuration[keyPath: path] = Field(try Value.bytes(value, in: range))
         }
     }
 
-    private static func count(
+    private static func count<Field: BinaryInteger & SendableMetatype>(
         _ name: String, _ standard: String, _ past: String, in range: ClosedRange<Int>,
-        _ path: any WritableKeyPath<Configuration, UInt32> & Sendable
+        _ path: any WritableKeyPath<Configuration, Field> & Sendable
     ) -> Limit {
         Limit(
             name: name, standard: standard, range: "\(range.lowerBound) to \(range.upperBound)",
             past: past
         ) {
             (configuration, value) throws(BadValue) in
-            configuration[keyPath: path] = UInt32(try Value.integer(value, in: range))
+            configuration[keyPath: path] = Field(try Value.integer(value, in: range))
         }
     }
 

@@ -126,9 +126,8 @@ enum Value {
         return number
     }
 
-    static func choice<T: CaseIterable & RawRepresentable>(_ text: String, of: T.Type)
-        throws(BadValue) -> T where T.RawValue == String
-    {
+    static func choice<T: CaseIterable & RawRepresentable>(_ text: String) throws(BadValue) -> T
+    where T.RawValue == String {
         guard let value = T(rawValue: text) else {
             let choices = T.allCases.map(\.rawValue).joined(separator: ", ")
             throw BadValue("is not a choice; give one of: \(choices)")
