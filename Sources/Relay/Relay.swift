@@ -27,6 +27,22 @@ package struct RelayNews: Sendable {
     }
 }
 
+/// This gateway among those on one database, as both threads and what they make of the news know it.
+package struct RelayStation: Sendable {
+    package let settings: RelaySettings
+    package let node: NodeID
+    package let seal: RelaySeal
+    package let channels: RelayChannels
+    var statistics = RelayStatistics()
+
+    package init(settings: RelaySettings, node: NodeID = NodeID(), seal: RelaySeal) {
+        self.settings = settings
+        self.node = node
+        self.seal = seal
+        channels = RelayChannels(seal)
+    }
+}
+
 /// The post room between processes: tells other gateways on the same database what this one has
 /// committed, and hears what they have, over Redis pub/sub.
 ///
@@ -66,13 +82,10 @@ package final class Relay: @unchecked Sendable {
     /// Once; before that, news waits.
     /// - Parameter seal: of the database's key.
     package func start(seal: RelaySeal) {
-        let node = NodeID()
-        let publisher = RelayPublisher(
-            settings: settings, outbox: outbox, node: node, seal: seal, statistics: statistics,
-            log: log, viewers: viewers)
-        let subscriber = RelaySubscriber(
-            settings: settings, watchlist: watchlist, node: node, seal: seal,
-            statistics: statistics, log: log, heard: heard)
+        var station = RelayStation(settings: settings, seal: seal)
+        station.statistics = statistics
+        let publisher = RelayPublisher(station, outbox: outbox, log: log, viewers: viewers)
+        let subscriber = RelaySubscriber(station, watchlist: watchlist, log: log, heard: heard)
         monitor.withLock { self.subscriber = subscriber }
         threads.start(name: "relay out") { publisher.run() }
         threads.start(name: "relay in") { subscriber.run() }

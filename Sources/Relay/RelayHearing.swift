@@ -1,4 +1,3 @@
-package import Identity
 package import Polls
 import Threads
 
@@ -6,12 +5,7 @@ import Threads
 /// given up: the news, and whether anybody is still there. Reads no clock, touches no socket; times
 /// are monotonic nanoseconds.
 package struct RelayHearing {
-    private let node: NodeID
-    private let seal: RelaySeal
-    private let channels: RelayChannels
-    private let statistics: RelayStatistics
-    private let heartbeatNanoseconds: Int64
-    private let silenceNanoseconds: Int64
+    private let station: RelayStation
     /// By node of Redis.
     private var lastWords: [Int: Int64] = [:]
     private var lastAlive: Int64
@@ -21,23 +15,10 @@ package struct RelayHearing {
     /// Redis does not let us listen.
     private var refusal: String?
 
-    init(
-        settings: RelaySettings, node: NodeID, seal: RelaySeal, statistics: RelayStatistics,
-        at now: Int64
-    ) {
-        self.node = node
-        self.seal = seal
-        channels = RelayChannels(seal)
-        self.statistics = statistics
-        heartbeatNanoseconds = settings.heartbeat.nanoseconds
-        silenceNanoseconds = settings.silenceLimit.nanoseconds
+    package init(_ station: RelayStation, at now: Int64) {
+        self.station = station
         lastAlive = now
         nextPing = now
-    }
-
-    package init(settings: RelaySettings, node: NodeID, seal: RelaySeal, at now: Int64) {
-        self.init(
-            settings: settings, node: node, seal: seal, statistics: RelayStatistics(), at: now)
     }
 
     // MARK: Hearing
@@ -61,10 +42,10 @@ package struct RelayHearing {
                 take(message)
             case "subscribe", "ssubscribe":
                 // From here on nothing is missed: what came before stands in the database.
-                if let id = channels.pollID(of: channel) { news.changed.insert(id) }
+                if let id = station.channels.pollID(of: channel) { news.changed.insert(id) }
             case "sunsubscribe":
                 // Unasked: the channel's slot has gone to another node.
-                if channels.pollID(of: channel).map(isWatched) ?? true {
+                if station.channels.pollID(of: channel).map(isWatched) ?? true {
                     refusal = "a slot has gone to another node"
                 }
             default: break
@@ -75,14 +56,14 @@ package struct RelayHearing {
     }
 
     private mutating func take(_ bytes: [UInt8]) {
-        guard let (message, sender) = RelayMessage.decode(bytes, with: seal) else {
-            return statistics.ignored.add()
+        guard let (message, sender) = RelayMessage.decode(bytes, with: station.seal) else {
+            return station.statistics.ignored.add()
         }
-        if sender == node {
+        if sender == station.node {
             if message == .alive { isAlive = true }
-            return statistics.echoes.add()
+            return station.statistics.echoes.add()
         }
-        statistics.received.add()
+        station.statistics.received.add()
         switch message {
         case .tally(let tally):
             if news.tallies[tally.pollID].map(tally.isNewer) ?? true {
@@ -117,7 +98,7 @@ package struct RelayHearing {
     /// Whether to ask Redis for a sign of life now; true once for each heartbeat.
     package mutating func isPingDue(at now: Int64) -> Bool {
         guard now >= nextPing else { return false }
-        nextPing = now + heartbeatNanoseconds
+        nextPing = now + station.settings.heartbeat.nanoseconds
         return true
     }
 
@@ -129,12 +110,13 @@ package struct RelayHearing {
     package mutating func expectWords(
         of nodes: some Collection<Int>, isPublishing: Bool, at now: Int64
     ) throws(RedisConnection.Failure) {
-        for node in nodes where now - (lastWords[node] ?? now) > silenceNanoseconds {
+        let silence = station.settings.silenceLimit.nanoseconds
+        for node in nodes where now - (lastWords[node] ?? now) > silence {
             throw RedisConnection.Failure(reason: "it is silent")
         }
         for node in nodes where lastWords[node] == nil { lastWords[node] = now }
         if !isPublishing { lastAlive = now }
-        if now - lastAlive > silenceNanoseconds {
+        if now - lastAlive > silence {
             throw RedisConnection.Failure(reason: "our own messages do not come back")
         }
     }

@@ -1,4 +1,3 @@
-import Identity
 package import Polls
 import Telemetry
 import Threads
@@ -6,11 +5,8 @@ import Threads
 /// Publishes what waits, all of it in one write, and takes what came meanwhile: natural batching, as
 /// in the ledger. On a thread of its own.
 final class RelayPublisher: @unchecked Sendable {
-    private let settings: RelaySettings
+    private let station: RelayStation
     private let outbox: RelayOutbox
-    private let node: NodeID
-    private let seal: RelaySeal
-    private let channels: RelayChannels
     private let statistics: RelayStatistics
     private let health: Health
     private let viewers: @Sendable () -> [(poll: PollID, count: Int)]
@@ -24,19 +20,15 @@ final class RelayPublisher: @unchecked Sendable {
     private var told = ViewerNews()
 
     init(
-        settings: RelaySettings, outbox: RelayOutbox, node: NodeID, seal: RelaySeal,
-        statistics: RelayStatistics, log: Log,
+        _ station: RelayStation, outbox: RelayOutbox, log: Log,
         viewers: @escaping @Sendable () -> [(poll: PollID, count: Int)]
     ) {
-        self.settings = settings
+        self.station = station
+        statistics = station.statistics
         self.outbox = outbox
-        self.node = node
-        self.seal = seal
-        channels = RelayChannels(seal)
-        self.statistics = statistics
         self.viewers = viewers
         health = Health(of: "publishing to Redis", log: log, now: Clock.monotonicNanoseconds)
-        backoff = Backoff(base: settings.retryBase, limit: settings.retryLimit)
+        backoff = Backoff(base: station.settings.retryBase, limit: station.settings.retryLimit)
     }
 
     /// Until the outbox is closed, and what it holds is sent or cannot be.
@@ -44,7 +36,7 @@ final class RelayPublisher: @unchecked Sendable {
         while true {
             let now = Clock.monotonicNanoseconds()
             if now >= nextHeartbeat {
-                nextHeartbeat = now + settings.heartbeat.nanoseconds
+                nextHeartbeat = now + station.settings.heartbeat.nanoseconds
                 let news = told.news(of: viewers())
                 statistics.dropped.add(UInt64(outbox.add(viewers: news)))
                 attempt([])
@@ -83,10 +75,10 @@ final class RelayPublisher: @unchecked Sendable {
     {
         let links = try linked()
         unanswered.removeAll(keepingCapacity: true)
-        let own = try append(.alive, to: channels.node(node), on: links)
+        let own = try append(.alive, to: station.channels.node(station.node), on: links)
         var refusal: String?
         for (poll, unsent) in unsent {
-            for (channel, message) in unsent.messages(of: poll, channels) {
+            for (channel, message) in unsent.messages(of: poll, station.channels) {
                 try append(message, to: channel, on: links)
             }
         }
@@ -121,14 +113,14 @@ final class RelayPublisher: @unchecked Sendable {
         let place = try links.node(of: channel)
         unanswered[place, default: 0] += 1
         try links.connections[place]?.append([
-            links.publish, channel, message.encoded(by: node, with: seal),
+            links.publish, channel, message.encoded(by: station.node, with: station.seal),
         ])
         return place
     }
 
     private func linked() throws(RedisConnection.Failure) -> RedisLinks {
         if let links { return links }
-        let made = try RedisLinks(settings.target, seeds: &seeds)
+        let made = try RedisLinks(station.settings.target, seeds: &seeds)
         statistics.connects.add()
         links = made
         return made

@@ -1,5 +1,4 @@
 import Glibc
-import Identity
 import Polls
 import Telemetry
 import Threads
@@ -7,11 +6,8 @@ import Threads
 /// Hears what other gateways publish of the polls that are watched here. On a thread of its own,
 /// which does nothing else: a subscriber that reads late is cut off by Redis.
 final class RelaySubscriber: @unchecked Sendable {
-    private let settings: RelaySettings
+    private let station: RelayStation
     private let watchlist: Watchlist
-    private let node: NodeID
-    private let seal: RelaySeal
-    private let channels: RelayChannels
     private let statistics: RelayStatistics
     private let health: Health
     private let heard: @Sendable (RelayNews) -> Void
@@ -25,18 +21,15 @@ final class RelaySubscriber: @unchecked Sendable {
     private static let chunk = 512
 
     init(
-        settings: RelaySettings, watchlist: Watchlist, node: NodeID, seal: RelaySeal,
-        statistics: RelayStatistics, log: Log, heard: @escaping @Sendable (RelayNews) -> Void
+        _ station: RelayStation, watchlist: Watchlist, log: Log,
+        heard: @escaping @Sendable (RelayNews) -> Void
     ) {
-        self.settings = settings
+        self.station = station
+        statistics = station.statistics
         self.watchlist = watchlist
-        self.node = node
-        self.seal = seal
-        channels = RelayChannels(seal)
-        self.statistics = statistics
         self.heard = heard
         health = Health(of: "hearing from Redis", log: log, now: Clock.monotonicNanoseconds)
-        backoff = Backoff(base: settings.retryBase, limit: settings.retryLimit)
+        backoff = Backoff(base: station.settings.retryBase, limit: station.settings.retryLimit)
     }
 
     func stop() {
@@ -68,13 +61,12 @@ final class RelaySubscriber: @unchecked Sendable {
 
     /// Until it is lost, silent for too long, or nobody wants it any more.
     private func listen() throws(RedisConnection.Failure) {
-        let links = try RedisLinks(settings.target, seeds: &seeds)
+        let links = try RedisLinks(station.settings.target, seeds: &seeds)
         statistics.connects.add()
-        try tell(links, links.subscribe, [channels.polls, channels.node(node)])
+        let channels = station.channels
+        try tell(links, links.subscribe, [channels.polls, channels.node(station.node)])
         try tell(links, links.subscribe, watchlist.takeAll().map(channels.poll))
-        var hearing = RelayHearing(
-            settings: settings, node: node, seal: seal, statistics: statistics,
-            at: Clock.monotonicNanoseconds())
+        var hearing = RelayHearing(station, at: Clock.monotonicNanoseconds())
         while !monitor.withLock({ isStopping }) {
             let readable = poll(links, forMilliseconds: 250)
             let now = Clock.monotonicNanoseconds()

@@ -34,7 +34,8 @@ private func require(_ holds: Bool, _ law: StaticString) {
 /// As Redis would say it: whatever the message and whatever the channel.
 private func hear(_ message: [UInt8], on channel: [UInt8]) {
     guard let settings else { fatalError("the URL is one") }
-    var hearing = RelayHearing(settings: settings, node: NodeID(rawValue: 1), seal: seal, at: 0)
+    let station = RelayStation(settings: settings, node: NodeID(rawValue: 1), seal: seal)
+    var hearing = RelayHearing(station, at: 0)
     for kind in ["message", "smessage", "subscribe", "sunsubscribe"] {
         let parts = [Array(kind.utf8), channel, message].map { RedisConnection.Reply.bytes($0) }
         hearing.take(.list(parts), isWatched: { _ in false })

@@ -11,9 +11,8 @@ import Testing
     private let milliseconds: Int64 = 1_000_000
 
     private func hearing() throws -> RelayHearing {
-        RelayHearing(
-            settings: RelaySettings(target: try RedisTarget(url: "redis://nowhere")), node: node,
-            seal: seal, at: 0)
+        let settings = RelaySettings(target: try RedisTarget(url: "redis://nowhere"))
+        return RelayHearing(RelayStation(settings: settings, node: node, seal: seal), at: 0)
     }
 
     private func message(_ message: RelayMessage, from sender: NodeID) -> RedisConnection.Reply {

@@ -7,10 +7,7 @@ import Threads
 final class RelayRoom: @unchecked Sendable {
     private let world: World
     private let bus: Bus
-    private let settings: RelaySettings
-    private let node: NodeID
-    private let seal: RelaySeal
-    private let channels: RelayChannels
+    private let station: RelayStation
     private let isAlive: () -> Bool
     private let viewers: () -> [(poll: PollID, count: Int)]
     private let heard: (RelayNews) -> Void
@@ -33,19 +30,17 @@ final class RelayRoom: @unchecked Sendable {
         isAlive: @escaping () -> Bool, viewers: @escaping () -> [(poll: PollID, count: Int)],
         heard: @escaping (RelayNews) -> Void
     ) throws {
-        settings = RelaySettings(target: try RedisTarget(url: "redis://nowhere"))
+        let settings = RelaySettings(target: try RedisTarget(url: "redis://nowhere"))
+        station = RelayStation(settings: settings, node: NodeID(rawValue: number), seal: seal)
         self.world = world
         self.bus = bus
-        self.seal = seal
         self.isAlive = isAlive
         self.viewers = viewers
         self.heard = heard
-        node = NodeID(rawValue: number)
-        channels = RelayChannels(seal)
         outbox = RelayOutbox(pollLimit: 64)
         publishBackoff = Backoff(base: settings.retryBase, limit: settings.retryLimit)
         subscribeBackoff = publishBackoff
-        hearing = RelayHearing(settings: settings, node: node, seal: seal, at: world.now)
+        hearing = RelayHearing(station, at: world.now)
         heartbeatAt = world.now
         beat()
         connect()
@@ -92,7 +87,7 @@ final class RelayRoom: @unchecked Sendable {
     private func beat() {
         world.at(heartbeatAt) { [self] in
             if !isAlive() { return }
-            heartbeatAt += settings.heartbeat.nanoseconds
+            heartbeatAt += station.settings.heartbeat.nanoseconds
             beat()
             if isBusy { return }
             _ = outbox.add(viewers: told.news(of: viewers().sorted { $0.poll < $1.poll }))
@@ -102,9 +97,9 @@ final class RelayRoom: @unchecked Sendable {
     }
 
     private func send(_ unsent: [(poll: PollID, unsent: RelayOutbox.Unsent)]) {
-        var isSent = bus.publish(encoded(.alive), to: channels.node(node))
+        var isSent = bus.publish(encoded(.alive), to: station.channels.node(station.node))
         for (poll, news) in unsent {
-            for (channel, message) in news.messages(of: poll, channels) where isSent {
+            for (channel, message) in news.messages(of: poll, station.channels) where isSent {
                 isSent = bus.publish(encoded(message), to: channel)
             }
         }
@@ -127,7 +122,7 @@ final class RelayRoom: @unchecked Sendable {
     }
 
     private func encoded(_ message: RelayMessage) -> [UInt8] {
-        message.encoded(by: node, with: seal)
+        message.encoded(by: station.node, with: station.seal)
     }
 
     // MARK: The subscriber
@@ -143,9 +138,9 @@ final class RelayRoom: @unchecked Sendable {
             return retry()
         }
         connection = made
-        hearing = RelayHearing(settings: settings, node: node, seal: seal, at: world.now)
-        made.subscribe([channels.polls, channels.node(node)])
-        made.subscribe(watchlist.takeAll().sorted().map(channels.poll))
+        hearing = RelayHearing(station, at: world.now)
+        made.subscribe([station.channels.polls, station.channels.node(station.node)])
+        made.subscribe(watchlist.takeAll().sorted().map(station.channels.poll))
         look(after: world.chance.milliseconds(0.02...0.5))
     }
 
@@ -184,8 +179,8 @@ final class RelayRoom: @unchecked Sendable {
             if isAlive { subscribeBackoff.reset() }
         }
         let changes = watchlist.takeChanges()
-        connection.subscribe(changes.watched.sorted().map(channels.poll))
-        connection.unsubscribe(changes.left.sorted().map(channels.poll))
+        connection.subscribe(changes.watched.sorted().map(station.channels.poll))
+        connection.unsubscribe(changes.left.sorted().map(station.channels.poll))
         if hearing.isPingDue(at: world.now) { connection.ping() }
         try hearing.expectWords(of: [0], isPublishing: isPublishing, at: world.now)
     }
