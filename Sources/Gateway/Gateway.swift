@@ -94,12 +94,12 @@ package final class Gateway {
     /// Asks the catalogue for a page. Whoever asks for hundreds and reads none would fill the memory with
     /// pages that wait to be written, so that they are counted with the buffers.
     func askForPage(
-        _ filter: PollFilter, page: Int, pageSize: Int, then: @escaping (CatalogueAnswer) -> Void
+        _ page: ListPage, of filter: PollFilter, then: @escaping (CatalogueAnswer) -> Void
     ) {
         let budget = loop.budget
-        let bytes = pageSize * Self.listedPollBytes
+        let bytes = page.size * Self.listedPollBytes
         guard budget.reserve(bytes: bytes) else { return then(.refused(.overloaded)) }
-        ask(.list(filter, page: page, pageSize: pageSize)) { answer in
+        ask(.list(filter, page: page.number, pageSize: page.size)) { answer in
             budget.release(bytes: bytes)
             then(answer)
         }

@@ -2,13 +2,23 @@ import JSON
 import Polls
 import Reactor
 
+/// One page of a list, by its number: from 1 on.
+struct ListPage: Equatable {
+    var number = 1
+    var size = 10
+
+    func hasNext(of count: Int) -> Bool { number * size < count }
+
+    /// The first page is there even where it is empty.
+    func isPastEnd(of count: Int) -> Bool { number > 1 && (number - 1) * size >= count }
+}
+
 /// `GET /polls/`: which page of which polls.
 struct PollListRequest: Equatable {
     static let pageSizeLimit = 100
 
     var filter = PollFilter.open
-    var page = 1
-    var pageSize = 10
+    var page = ListPage()
 
     init(_ query: Query) throws(APIError) {
         if let state = try query.value("state") {
@@ -23,20 +33,15 @@ struct PollListRequest: Equatable {
             }
             // What lies past it is past the end, and page × size stays far from overflowing.
             guard page <= 1 << 40 else { throw .pageNotFound }
-            self.page = Int(page)
+            self.page.number = Int(page)
         }
         if let size = try query.integer("page_size") {
             guard size >= 1 else {
                 throw .invalid(field: "page_size", message: "Give a size from 1 on.")
             }
-            pageSize = Int(min(size, Int64(Self.pageSizeLimit)))
+            page.size = Int(min(size, Int64(Self.pageSizeLimit)))
         }
     }
-
-    func hasPage(after count: Int) -> Bool { page * pageSize < count }
-
-    /// The first page is there even where it is empty.
-    func isPastEnd(of count: Int) -> Bool { page > 1 && (page - 1) * pageSize >= count }
 }
 
 /// Links to other pages of a list: absolute, with all other parameters as they came.
@@ -65,11 +70,11 @@ extension Gateway {
             return exchange.send(error)
         }
         let links = PageLinks(base: baseURL(for: request), path: "/polls/", query: query)
-        askForPage(wanted.filter, page: wanted.page, pageSize: wanted.pageSize) { answer in
+        askForPage(wanted.page, of: wanted.filter) { answer in
             switch answer {
-            case .page(let page) where wanted.isPastEnd(of: page.count):
+            case .page(let found) where wanted.page.isPastEnd(of: found.count):
                 exchange.send(.pageNotFound)
-            case .page(let page): exchange.send(Answer(page, wanted, links))
+            case .page(let found): exchange.send(Answer(found, wanted.page, links))
             case .refused(let refusal): exchange.send(.of(refusal))
             default: preconditionFailure("the catalogue answered another question")
             }
@@ -88,21 +93,29 @@ extension Gateway {
 extension Answer {
     /// A list shows what everybody may see, whoever asks: whether a caller voted in each of its
     /// polls is asked where one poll is read.
-    fileprivate init(_ page: PollPage, _ wanted: PollListRequest, _ links: PageLinks) {
+    fileprivate init(_ found: PollPage, _ page: ListPage, _ links: PageLinks) {
+        self.init(page, of: found.count, link: links.link) { json in
+            for poll in found.polls {
+                json.write(poll, view: poll.showsCountsToEverybody ? .everything : .hidden)
+            }
+        }
+        caching = .revalidated
+    }
+
+    /// A page as both APIs wrap it; `write` writes what is on it, one value after another.
+    init(
+        _ page: ListPage, of count: Int, link: (Int) -> String, _ write: (inout JSONWriter) -> Void
+    ) {
         var json = JSONWriter()
         json.beginObject()
-        json.member("count", page.count)
-        json.member(
-            "next", wanted.hasPage(after: page.count) ? links.link(to: wanted.page + 1) : nil)
-        json.member("previous", wanted.page > 1 ? links.link(to: wanted.page - 1) : nil)
+        json.member("count", count)
+        json.member("next", page.hasNext(of: count) ? link(page.number + 1) : nil)
+        json.member("previous", page.number > 1 ? link(page.number - 1) : nil)
         json.name("results")
         json.beginArray()
-        for poll in page.polls {
-            json.write(poll, view: poll.showsCountsToEverybody ? .everything : .hidden)
-        }
+        write(&json)
         json.endArray()
         json.endObject()
         self.init(json: json)
-        caching = .revalidated
     }
 }

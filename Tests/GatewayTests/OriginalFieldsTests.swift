@@ -126,8 +126,8 @@ struct OriginalFieldsTests {
 }
 
 struct OriginalPageTests {
-    private func page(_ query: String) throws -> OriginalPage {
-        try withBytes(query) { try OriginalPage(Query($0)) }
+    private func page(_ query: String) throws -> ListPage {
+        try withBytes(query) { try ListPage(original: Query($0)) }
     }
 
     @Test func `pages are numbers from 1 on`() throws {

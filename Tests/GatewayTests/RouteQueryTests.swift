@@ -49,9 +49,9 @@ struct RouteQueryTests {
             try withBytes(query) { try PollListRequest(Query($0)) }
         }
         let plain = try read("")
-        #expect((plain.filter, plain.page, plain.pageSize) == (.open, 1, 10))
+        #expect((plain.filter, plain.page.number, plain.page.size) == (.open, 1, 10))
         let wanted = try read("state=all&page=3&page_size=5000&colour=red&a[]=&b")
-        #expect((wanted.filter, wanted.page, wanted.pageSize) == (.all, 3, 100))
+        #expect((wanted.filter, wanted.page.number, wanted.page.size) == (.all, 3, 100))
         for (query, field) in [
             ("state=banana", "state"), ("state=", "state"), ("page=x", "page"), ("page=0", "page"),
             ("page=-1", "page"), ("page=99999999999999999999", "page"),
@@ -68,9 +68,9 @@ struct RouteQueryTests {
         for count in 0...40 {
             let lastPage = max(1, (count + 9) / 10)
             for page in 1...6 {
-                let wanted = try withBytes("page=\(page)") { try PollListRequest(Query($0)) }
+                let wanted = try withBytes("page=\(page)") { try PollListRequest(Query($0)) }.page
                 #expect(wanted.isPastEnd(of: count) == (page > lastPage))
-                #expect(wanted.hasPage(after: count) == (page < lastPage))
+                #expect(wanted.hasNext(of: count) == (page < lastPage))
             }
         }
     }

@@ -2,33 +2,20 @@ import Polls
 import Reactor
 
 /// Pages by number, as Django REST framework's `PageNumberPagination` makes them.
-struct OriginalPage: Equatable {
-    static let pageSizeLimit = 20
-    private static let pageSize = 10
-
-    let number: Int
-    let size: Int
+extension ListPage {
+    private static let originalSizeLimit = 20
 
     /// - Throws: `invalidPage`. A bad size is the usual one.
-    init(_ query: Query) throws {
-        let sizeText = try query.value("page_size").flatMap { $0.withUnsafeBytes(\.decimalInteger) }
-        size =
-            sizeText.map { $0 >= 1 ? Int(min($0, Int64(Self.pageSizeLimit))) : Self.pageSize }
-            ?? Self.pageSize
-        guard let text = try query.value("page") else {
-            number = 1
-            return
-        }
+    init(original query: Query) throws {
+        self.init()
+        let size = try query.value("page_size").flatMap { $0.withUnsafeBytes(\.decimalInteger) }
+        if let size, size >= 1 { self.size = Int(min(size, Int64(Self.originalSizeLimit))) }
+        guard let text = try query.value("page") else { return }
         // What lies past 2^40 is past the end, and page × size stays far from overflowing.
         guard let number = text.withUnsafeBytes(\.decimalInteger), (1...1 << 40).contains(number)
         else { throw OriginalFailure.invalidPage }
         self.number = Int(number)
     }
-
-    func hasNext(of count: Int) -> Bool { number * size < count }
-
-    /// The first page is there even where it is empty.
-    func isPastEnd(of count: Int) -> Bool { number > 1 && (number - 1) * size >= count }
 }
 
 /// Absolute links to other pages: all parameters decoded, sorted by name, and encoded again.

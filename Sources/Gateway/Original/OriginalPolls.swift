@@ -7,17 +7,17 @@ import Reactor
 extension Gateway {
     func listOriginalPolls(_ request: borrowing Request, _ exchange: Exchange) {
         let query = Query(request.query)
-        let page: OriginalPage
+        let page: ListPage
         let voter: VoterIdentity?
         do {
-            page = try OriginalPage(query)
+            page = try ListPage(original: query)
             voter = try originalVoter(of: request, query)
         } catch {
             return exchange.send(original: error)
         }
         let links = OriginalLinks(
             base: baseURL(for: request) + "/api/polls/get-list/", query: query)
-        askForPage(.open, page: page.number, pageSize: page.size) { [unowned self] answer in
+        askForPage(page, of: .open) { [unowned self] answer in
             switch answer {
             case .page(let found) where page.isPastEnd(of: found.count):
                 exchange.send(original: OriginalFailure.invalidPage)
@@ -140,30 +140,21 @@ extension PollDraft {
 
 extension Answer {
     fileprivate init(
-        _ found: PollPage, _ choices: [Choices?], _ page: OriginalPage, _ links: OriginalLinks
+        _ found: PollPage, _ choices: [Choices?], _ page: ListPage, _ links: OriginalLinks
     ) {
-        var json = JSONWriter()
-        json.beginObject()
-        json.member("count", found.count)
-        json.member(
-            "next", page.hasNext(of: found.count) ? links.link(to: page.number + 1) : nil)
-        json.member("previous", page.number > 1 ? links.link(to: page.number - 1) : nil)
-        json.name("results")
-        json.beginArray()
-        for (poll, choices) in zip(found.polls, choices) {
-            json.beginObject()
-            json.member("id", poll.id.rawValue)
-            json.member("title", poll.title)
-            json.member("created_at", originalTime: poll.createdAt)
-            json.member("creator_name", poll.creatorName)
-            json.member("end_time", originalTime: poll.endTime)
-            json.writeOriginalOptions(of: poll, choices)
-            json.member("has_voted", choices != nil)
-            json.endObject()
+        self.init(page, of: found.count, link: links.link) { json in
+            for (poll, choices) in zip(found.polls, choices) {
+                json.beginObject()
+                json.member("id", poll.id.rawValue)
+                json.member("title", poll.title)
+                json.member("created_at", originalTime: poll.createdAt)
+                json.member("creator_name", poll.creatorName)
+                json.member("end_time", originalTime: poll.endTime)
+                json.writeOriginalOptions(of: poll, choices)
+                json.member("has_voted", choices != nil)
+                json.endObject()
+            }
         }
-        json.endArray()
-        json.endObject()
-        self.init(json: json)
     }
 
     fileprivate init(original poll: Poll, _ choices: Choices?) {
