@@ -22,7 +22,8 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: [.byName(name: name), "TestRandom"] + dependencies,
+        name: "\(name)Tests",
+        dependencies: [.byName(name: name), "TestRandom", "TestSockets"] + dependencies,
         swiftSettings: swiftSettings)
 }
 
@@ -157,10 +158,13 @@ let package = Package(
             name: "simulation",
             dependencies: [
                 "CDrivenLoop", "Catalogue", "Gateway", "Identity", "JSON", "Ledger", "Polls",
-                "Reactor", "Relay", "Store", "Telemetry", "Threads",
+                "Reactor", "Relay", "Store", "Telemetry", "TestSockets", "Threads",
             ], path: "Tests/Simulation", exclude: ["run"], swiftSettings: swiftSettings),
         .target(name: "TestRandom", path: "Tests/TestRandom", swiftSettings: swiftSettings),
-        .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: swiftSettings),
+        .target(name: "TestSockets", path: "Tests/TestSockets", swiftSettings: swiftSettings),
+        .target(
+            name: "TestServers", dependencies: ["TestSockets"], path: "Tests/TestServers",
+            swiftSettings: swiftSettings),
         tests(
             of: "Store", ["Polls", "CFaults", "CSQLite", "StoreChild", "TestServers", "Threads"]),
     ],

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Identity
 import Polls
+import TestSockets
 
 @testable import Gateway
 @testable import Reactor
@@ -145,15 +146,7 @@ final class HTTPConnection {
         var patience = timeval(tv_sec: 20, tv_usec: 0)
         setsockopt(
             descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let result = withLoopback(port: port) { connect(descriptor, $0, $1) }
         precondition(result == 0, "cannot connect")
     }
 

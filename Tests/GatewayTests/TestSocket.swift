@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSockets
 
 /// A blocking client: a WebSocket that trusts nobody, or a plain stream.
 final class TestSocket {
@@ -23,15 +24,7 @@ final class TestSocket {
     init(_ front: TestFront, loop: Int = 0, _ path: String, upgrades: Bool = true) {
         self.front = front
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = front.ports[loop].bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let result = withLoopback(port: front.ports[loop]) { connect(descriptor, $0, $1) }
         precondition(result == 0, "cannot connect")
         var request = "GET \(path) HTTP/1.1\r\nHost: test\r\n"
         if upgrades {
@@ -62,12 +55,10 @@ final class TestSocket {
     func receive(milliseconds: Int = 60_000) -> Received {
         let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
         while true {
-            if let frame = takeFrame() {
+            if let frame = ReceivedFrame(takenFrom: &unread) {
                 switch frame.opcode {
                 case 1: return .text(String(decoding: frame.payload, as: UTF8.self))
-                case 8:
-                    let code = frame.payload.prefix(2).reduce(0) { $0 << 8 | Int($1) }
-                    return .closed(code: code)
+                case 8: return .closed(code: frame.closeCode ?? 0)
                 default: continue
                 }
             }
@@ -137,37 +128,7 @@ final class TestSocket {
         }
     }
 
-    private func takeFrame() -> (opcode: UInt8, payload: [UInt8])? {
-        guard unread.count >= 2 else { return nil }
-        var start = 2
-        var count = Int(unread[1])
-        if count == 126 {
-            guard unread.count >= 4 else { return nil }
-            count = Int(unread[2]) << 8 | Int(unread[3])
-            start = 4
-        } else if count == 127 {
-            guard unread.count >= 10 else { return nil }
-            count = unread[2..<10].reduce(0) { $0 << 8 | Int($1) }
-            start = 10
-        }
-        guard unread.count >= start + count else { return nil }
-        let frame = (unread[0] & 0x0f, Array(unread[start..<start + count]))
-        unread.removeFirst(start + count)
-        return frame
-    }
-
-    private func write(_ bytes: [UInt8]) {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(
-                    descriptor, $0.baseAddress! + sent, bytes.count - sent,
-                    Int32(MSG_NOSIGNAL))
-            }
-            if count <= 0 { return }
-            sent += count
-        }
-    }
+    private func write(_ bytes: [UInt8]) { sendAll(bytes, to: descriptor) }
 }
 
 extension [String: Any] {

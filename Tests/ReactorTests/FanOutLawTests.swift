@@ -1,6 +1,7 @@
 import Glibc
 import Reactor
 import TestRandom
+import TestSockets
 import Testing
 
 extension ReactorTests {
@@ -114,7 +115,7 @@ extension ReactorTests {
                 }, "seed \(seed)")
         }
 
-        private func take(_ frames: [TestClient.Frame], _ viewer: inout Viewer) {
+        private func take(_ frames: [ReceivedFrame], _ viewer: inout Viewer) {
             for frame in frames where frame.opcode == 1 {
                 let words = frame.text.split(separator: " ")
                 let lane = String(words[0])

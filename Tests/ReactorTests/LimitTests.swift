@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import TestSockets
 import Testing
 
 extension ReactorTests {
@@ -117,16 +118,7 @@ extension ReactorTests {
             #expect(socket.readFrame()?.text == "still here")
             let refused = TestClient.socket()
             defer { close(refused) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = server.port.bigEndian
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            let result = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(refused, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-            #expect(result == -1)
+            #expect(withLoopback(port: server.port) { connect(refused, $0, $1) } == -1)
             #expect(
                 server.run { server in
                     var cursor: UInt32 = 0

@@ -1,4 +1,5 @@
 import Glibc
+import TestSockets
 
 /// A blocking socket to a `TestServer`, with TLS where that is tested; a read that takes longer than
 /// five seconds ends.
@@ -12,20 +13,6 @@ final class TestClient {
         let status: Int
         let head: String
         let body: String
-    }
-
-    struct Frame: Equatable, CustomStringConvertible {
-        let opcode: UInt8
-        let payload: [UInt8]
-        /// RSV1: the payload is what `inflated` expands.
-        var isCompressed = false
-        var text: String {
-            String(decoding: isCompressed ? inflated(payload) ?? [] : payload, as: UTF8.self)
-        }
-        var closeCode: Int? {
-            opcode == 8 && payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : nil
-        }
-        var description: String { "\(opcode):\(text.prefix(40))" }
     }
 
     /// - Parameter tls: shakes hands before this returns, if the server lets it.
@@ -65,15 +52,7 @@ final class TestClient {
     }
 
     static func connect(_ descriptor: Int32, port: UInt16) {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let result = withLoopback(port: port) { Glibc.connect(descriptor, $0, $1) }
         precondition(result == 0, "cannot connect: \(errno)")
     }
 
@@ -105,18 +84,7 @@ final class TestClient {
     func send(_ bytes: [UInt8]) { sendRaw(tls?.encrypt(bytes) ?? bytes) }
 
     /// Sends bytes as they are, whatever TLS would make of them.
-    func sendRaw(_ bytes: [UInt8]) {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(
-                    descriptor, $0.baseAddress! + sent, bytes.count - sent,
-                    Int32(MSG_NOSIGNAL))
-            }
-            if count <= 0 { return }
-            sent += count
-        }
-    }
+    func sendRaw(_ bytes: [UInt8]) { sendAll(bytes, to: descriptor) }
 
     func finishSending() {
         if let tls { sendRaw(tls.finish()) }
@@ -305,9 +273,9 @@ final class TestClient {
         frame(1, Array(text.utf8), fin: fin)
     }
 
-    func readFrame() -> Frame? {
+    func readFrame() -> ReceivedFrame? {
         while true {
-            if let frame = takeFrame() { return frame }
+            if let frame = ReceivedFrame(takenFrom: &buffer) { return frame }
             if !readMore() { return nil }
         }
     }
@@ -324,34 +292,19 @@ final class TestClient {
     }
 
     /// The frames that are there already.
-    func readWaitingFrames() -> [Frame] {
+    func readWaitingFrames() -> [ReceivedFrame] {
         while readMore(flags: Int32(MSG_DONTWAIT)) {}
-        var frames: [Frame] = []
-        while let frame = takeFrame() { frames.append(frame) }
+        var frames: [ReceivedFrame] = []
+        while let frame = ReceivedFrame(takenFrom: &buffer) { frames.append(frame) }
         return frames
     }
+}
 
-    private func takeFrame() -> Frame? {
-        guard buffer.count >= 2 else { return nil }
-        precondition(buffer[1] & 0x80 == 0, "a server's frame is never masked")
-        var length = Int(buffer[1] & 0x7f)
-        var header = 2
-        if length == 126 {
-            header = 4
-            guard buffer.count >= header else { return nil }
-            length = Int(buffer[2]) << 8 | Int(buffer[3])
-        } else if length == 127 {
-            header = 10
-            guard buffer.count >= header else { return nil }
-            length = buffer[2..<10].reduce(0) { $0 << 8 | Int($1) }
-        }
-        guard buffer.count >= header + length else { return nil }
-        let frame = Frame(
-            opcode: buffer[0] & 0x0f, payload: Array(buffer[header..<header + length]),
-            isCompressed: buffer[0] & 0x40 != 0)
-        buffer.removeFirst(header + length)
-        return frame
+extension ReceivedFrame: CustomStringConvertible {
+    var text: String {
+        String(decoding: isCompressed ? inflated(payload) ?? [] : payload, as: UTF8.self)
     }
+    package var description: String { "\(opcode):\(text.prefix(40))" }
 }
 
 /// A ring that goes away interrupts calls of whoever made it.

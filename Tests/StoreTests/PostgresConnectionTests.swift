@@ -1,6 +1,7 @@
 import Glibc
 import Polls
 import TestServers
+import TestSockets
 import Testing
 import Threads
 
@@ -198,16 +199,8 @@ private final class Listener {
     init?() {
         port = PrivatePostgres.freePort()
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let isBound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        if !isBound || listen(descriptor, 8) != 0 { return nil }
+        let result = withLoopback(port: port) { bind(descriptor, $0, $1) }
+        if result != 0 || listen(descriptor, 8) != 0 { return nil }
     }
 
     deinit { close(descriptor) }

@@ -1,4 +1,5 @@
 public import Foundation
+import TestSockets
 
 /// A PostgreSQL server of one's own: in a temporary directory, on a free port, as an unprivileged
 /// user where the test runs as root. It dies with the test's process.
@@ -233,18 +234,9 @@ public final class PrivatePostgres: @unchecked Sendable {
     public static func freePort() -> UInt16 {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(listener) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         for _ in 0..<1000 {
             let port = UInt16.random(in: 15_000..<32_000)
-            address.sin_port = port.bigEndian
-            let bound = withUnsafePointer(to: address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-            if bound == 0 { return port }
+            if withLoopback(port: port, { bind(listener, $0, $1) }) == 0 { return port }
         }
         fatalError("no free port")
     }

@@ -1,4 +1,5 @@
 import Glibc
+import TestSockets
 
 /// A client's end of a connection: bytes in both directions, taken apart into what they mean.
 final class Wire {
@@ -160,28 +161,13 @@ final class Wire {
     }
 
     private func takeFrame() -> Bool {
-        guard unread.count >= 2 else { return false }
-        var start = 2
-        var count = Int(unread[1])
-        if count == 126 {
-            guard unread.count >= 4 else { return false }
-            count = Int(unread[2]) << 8 | Int(unread[3])
-            start = 4
-        } else if count == 127 {
-            guard unread.count >= 10 else { return false }
-            count = unread[2..<10].reduce(0) { $0 << 8 | Int($1) }
-            start = 10
-        }
-        guard unread.count >= start + count else { return false }
-        let opcode = unread[0] & 0x0F
-        let payload = Array(unread[start..<start + count])
-        unread.removeFirst(start + count)
-        switch opcode {
-        case 1: heard(.message(payload))
+        guard let frame = ReceivedFrame(takenFrom: &unread) else { return false }
+        switch frame.opcode {
+        case 1: heard(.message(frame.payload))
         case 8:
-            closeCode = payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : 1005
+            closeCode = frame.closeCode ?? 1005
             end()
-        case 9: send([0x8A, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload)
+        case 9: send([0x8A, 0x80 | UInt8(frame.payload.count), 0, 0, 0, 0] + frame.payload)
         default: break
         }
         return true
