@@ -21,18 +21,12 @@ final class Rooms: @unchecked Sendable {
     private var refusesBallotQuestions = false
     private(set) var readIDs: [PollID] = []
 
-    private func locked<R>(_ body: () -> R) -> R {
-        lock.lock()
-        defer { lock.unlock() }
-        return body()
-    }
-
     var doors: Doors {
         Doors(
             enqueue: { self.enqueue($0) }, ask: { self.ask($0, $1) }, isReady: { true },
             metrics: { [] }, drain: { _ in },
             tellOthers: { message, from in
-                self.locked {
+                self.lock.withLock {
                     for (index, inbox) in self.inboxes where index != Int(from) {
                         inbox.append(message)
                     }
@@ -40,27 +34,27 @@ final class Rooms: @unchecked Sendable {
             })
     }
 
-    func open(_ inbox: Inbox<LoopMessage>, of loop: Int) { locked { inboxes[loop] = inbox } }
-    func close(loop: Int) { locked { inboxes[loop] = nil } }
+    func open(_ inbox: Inbox<LoopMessage>, of loop: Int) { lock.withLock { inboxes[loop] = inbox } }
+    func close(loop: Int) { lock.withLock { inboxes[loop] = nil } }
 
     func tellAll(_ message: LoopMessage) {
-        locked { for inbox in inboxes.values { inbox.append(message) } }
+        lock.withLock { for inbox in inboxes.values { inbox.append(message) } }
     }
 
     // MARK: Catalogue
 
     func add(_ record: PollRecord) {
-        locked {
+        lock.withLock {
             records[record.poll.id] = record
             tellAll(.happened(.created(record.poll.id)))
         }
     }
 
-    func record(_ id: PollID) -> PollRecord? { locked { records[id] } }
+    func record(_ id: PollID) -> PollRecord? { lock.withLock { records[id] } }
 
     /// Changes a poll as its host would, and tells everybody.
     func change(_ id: PollID, _ transition: PollTransition, _ edit: (inout Poll) -> Void) {
-        locked {
+        lock.withLock {
             guard var record = records[id] else { return }
             edit(&record.poll)
             record.poll.tally.revision += 1
@@ -73,7 +67,7 @@ final class Rooms: @unchecked Sendable {
     func closePoll(_ id: PollID) { change(id, .closed) { $0.closedAt = 1_790_000_000_000 } }
 
     func delete(_ id: PollID) {
-        locked {
+        lock.withLock {
             guard let record = records.removeValue(forKey: id) else { return }
             let revision = record.poll.tally.revision + 1
             tellAll(.happened(.deleted(id, revision: revision)))
@@ -81,10 +75,10 @@ final class Rooms: @unchecked Sendable {
     }
 
     /// Reads look when they are asked, and answer when they are let go: the worst order there is.
-    func holdReads() { locked { holdsReads = true } }
+    func holdReads() { lock.withLock { holdsReads = true } }
 
     func letReadsGo() {
-        locked {
+        lock.withLock {
             holdsReads = false
             for read in heldReads { read() }
             heldReads = []
@@ -92,12 +86,14 @@ final class Rooms: @unchecked Sendable {
     }
 
     /// The database is away for whoever asks for a ballot.
-    func refuseBallotQuestions(_ refuses: Bool) { locked { refusesBallotQuestions = refuses } }
+    func refuseBallotQuestions(_ refuses: Bool) {
+        lock.withLock { refusesBallotQuestions = refuses }
+    }
 
-    func fillUp() { locked { isFull = true } }
+    func fillUp() { lock.withLock { isFull = true } }
 
     private func ask(_ request: CatalogueRequest, _ ticket: Ticket) -> Bool {
-        locked {
+        lock.withLock {
             if isFull { return false }
             let answer: CatalogueAnswer
             switch request {
@@ -126,10 +122,10 @@ final class Rooms: @unchecked Sendable {
 
     // MARK: Ledger
 
-    func holdBallots() { locked { holdsBallots = true } }
+    func holdBallots() { lock.withLock { holdsBallots = true } }
 
     func letBallotsGo() {
-        locked {
+        lock.withLock {
             holdsBallots = false
             let held = heldBallots
             heldBallots = []
@@ -137,21 +133,21 @@ final class Rooms: @unchecked Sendable {
         }
     }
 
-    var heldBallotCount: Int { locked { heldBallots.count } }
+    var heldBallotCount: Int { lock.withLock { heldBallots.count } }
 
     /// A ballot that came through another gateway.
     func castElsewhere(_ choices: UInt64, in id: PollID) {
-        locked {
+        lock.withLock {
             guard let tally = count(Choices(mask: choices), in: id) else { return }
             tellAll(.happened(.tallies([tally])))
         }
     }
 
     /// A ballot that was stored before anybody here looked; its tally has been read with the poll.
-    func store(_ key: BallotKey) { locked { ballots[key] = Choices(mask: 1) } }
+    func store(_ key: BallotKey) { lock.withLock { ballots[key] = Choices(mask: 1) } }
 
     private func enqueue(_ ballot: Ballot) -> Bool {
-        locked {
+        lock.withLock {
             if isFull { return false }
             if holdsBallots { heldBallots.append(ballot) } else { commit([ballot]) }
             return true

@@ -11,11 +11,7 @@ import TestSockets
 /// it is told.
 final class RouteFront {
     let catalogue = ScriptedCatalogue()
-    let shared = Shared(
-        secrets: Secrets(
-            hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-            tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
-            seal: RelaySeal(key: Array(repeating: 7, count: 32))))
+    let shared = Shared(secrets: .forTests)
     let budget: ConnectionBudget
     private let listening = Listening()
     private let ended = DispatchSemaphore(value: 0)
@@ -96,34 +92,28 @@ final class ScriptedCatalogue: @unchecked Sendable {
     private var isReadyNow = true
     private var drains: [Int?] = []
 
-    private func locked<R>(_ body: () -> R) -> R {
-        lock.lock()
-        defer { lock.unlock() }
-        return body()
-    }
-
     var doors: Doors {
         Doors(
             enqueue: { _ in false },
             ask: { request, ticket in
-                self.locked {
+                self.lock.withLock {
                     let reply = CatalogueReply(ticket: ticket, answer: self.script(request))
                     self.inbox?.append(.answered(reply))
                 }
                 return true
             },
-            isReady: { self.locked { self.isReadyNow } },
+            isReady: { self.lock.withLock { self.isReadyNow } },
             metrics: { Array("pollstream_up 1\n".utf8) },
-            drain: { seconds in self.locked { self.drains.append(seconds) } })
+            drain: { seconds in self.lock.withLock { self.drains.append(seconds) } })
     }
 
-    func answers(_ script: @escaping Script) { locked { self.script = script } }
-    func setReady(_ isReady: Bool) { locked { isReadyNow = isReady } }
-    var drainRequests: [Int?] { locked { drains } }
+    func answers(_ script: @escaping Script) { lock.withLock { self.script = script } }
+    func setReady(_ isReady: Bool) { lock.withLock { isReadyNow = isReady } }
+    var drainRequests: [Int?] { lock.withLock { drains } }
 
-    func open(_ inbox: Inbox<LoopMessage>) { locked { self.inbox = inbox } }
-    func close() { locked { inbox = nil } }
-    func tell(_ message: LoopMessage) { locked { inbox?.append(message) } }
+    func open(_ inbox: Inbox<LoopMessage>) { lock.withLock { self.inbox = inbox } }
+    func close() { lock.withLock { inbox = nil } }
+    func tell(_ message: LoopMessage) { lock.withLock { inbox?.append(message) } }
 }
 
 struct HTTPAnswer {

@@ -9,7 +9,7 @@ import Polls
 /// live half; who comes is told by a `voter` and a `host_key` parameter of the query.
 final class TestFront {
     let rooms = Rooms()
-    let shared: Shared
+    let shared = Shared(secrets: .forTests)
     private(set) var ports: [UInt16] = []
     private var finished: [DispatchSemaphore] = []
     private var isStopped = false
@@ -18,11 +18,6 @@ final class TestFront {
         loops: Int = 1, tickNanoseconds: UInt64 = 5_000_000, settings: GatewaySettings = .init(),
         polls: [PollRecord] = []
     ) {
-        shared = Shared(
-            secrets: Secrets(
-                hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
-                tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
-                seal: RelaySeal(key: Array(repeating: 7, count: 32))))
         for poll in polls { rooms.add(poll) }
         for index in 0..<loops { start(index, tickNanoseconds, settings) }
     }
@@ -80,6 +75,13 @@ extension TestFront {
         rooms.close(loop: index)
         withExtendedLifetime(handler) {}
     }
+}
+
+extension Secrets {
+    static let forTests = Secrets(
+        hasher: IdentityHasher(key: Array(repeating: 7, count: 32)),
+        tokens: VoterTokenSigner(key: Array(repeating: 8, count: 32)),
+        seal: RelaySeal(key: Array(repeating: 7, count: 32)))
 }
 
 /// Written before a semaphore is signalled, read after it was waited for.
