@@ -321,9 +321,8 @@ extension ReactorTests {
         }
 
         @Test func `a record that is not whole is held, and not while memory is full`() throws {
-            let server = try TestServer(bufferLimit: UInt64(Self.bound)) {
-                $0.tls = TestCertificates.shared.context
-            }
+            let server = try TestServer(
+                bufferLimit: UInt64(Self.bound), tls: TestCertificates.shared.context)
             defer { server.stop() }
             func makePeer() -> TLSPeer {
                 TLSPeer(authority: TestCertificates.shared.authority, serverName: "test")

@@ -15,22 +15,13 @@ extension ReactorTests {
                 version: version, ciphers: ciphers, session: session)
         }
 
-        private func makeServer(_ adjust: (inout LoopSettings) -> Void = { _ in }) throws
-            -> TestServer
-        {
-            try TestServer {
-                $0.tls = Self.certificates.context
-                adjust(&$0)
-            }
-        }
-
         private func isServed(_ peer: TLSPeer, by server: TestServer) -> Bool {
             TestClient(port: server.port, tls: peer).ask(TestClient.get("/now")).body == "/now"
         }
 
         @Test(arguments: [TLSPeer.Version.tls12, .tls13])
         func `TLS 1.2 and 1.3 are spoken, without compression`(version: TLSPeer.Version) throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let peer = makePeer(version: version)
             #expect(isServed(peer, by: server))
@@ -46,7 +37,7 @@ extension ReactorTests {
         func `TLS 1.1 is refused, and so is a cipher without forward secrecy or authentication`()
             throws
         {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let old = makePeer(version: .tls11, ciphers: "ALL:@SECLEVEL=0")
             #expect(!isServed(old, by: server))
@@ -62,7 +53,7 @@ extension ReactorTests {
 
         @Test(arguments: [TLSPeer.Version.tls12, .tls13])
         func `a handshake is the same wherever its bytes are cut`(version: TLSPeer.Version) throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             var cut = 1
             var isCut = true
@@ -90,7 +81,7 @@ extension ReactorTests {
         }
 
         @Test func `a handshake that comes byte by byte is one`() throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let peer = makePeer()
             let client = TestClient(port: server.port, tls: nil)
@@ -131,7 +122,7 @@ extension ReactorTests {
         }
 
         @Test func `of protocols it takes http 1.1, and from who has others none`() throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             for protocols in [
                 ["http/1.1"], ["h2", "http/1.1"], ["spdy/3", "h3", "http/1.1", "h2"],
@@ -152,9 +143,9 @@ extension ReactorTests {
 
         @Test(arguments: [TLSPeer.Version.tls12, .tls13])
         func `a session is resumed, also by another loop`(version: TLSPeer.Version) throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
-            let other = try makeServer()
+            let other = try TestServer(tls: Self.certificates.context)
             defer { other.stop() }
             let first = makePeer(version: version)
             #expect(isServed(first, by: server))
@@ -196,7 +187,9 @@ extension ReactorTests {
         }
 
         @Test func `a handshake that takes too long is ended, however it moves`() throws {
-            let server = try makeServer { $0.tlsTimeoutMilliseconds = 1_500 }
+            let server = try TestServer(tls: Self.certificates.context) {
+                $0.tlsTimeoutMilliseconds = 1_500
+            }
             defer { server.stop() }
             let silent = TestClient(port: server.port, tls: nil)
             let peer = makePeer()
@@ -219,7 +212,7 @@ extension ReactorTests {
         }
 
         @Test func `after its handshake a connection has all the time of an idle one`() throws {
-            let server = try makeServer {
+            let server = try TestServer(tls: Self.certificates.context) {
                 $0.tlsTimeoutMilliseconds = 1_500
                 $0.idleTimeoutMilliseconds = 60_000
             }
@@ -232,7 +225,7 @@ extension ReactorTests {
         @Test func `a storm of handshakes is served to the last, and those who are there as well`()
             throws
         {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let early = TestClient(webSocket: "/ws", port: server.port, tls: makePeer())
             let peers = (0..<200).map { _ in makePeer() }

@@ -11,10 +11,7 @@ extension ReactorTests {
         private func withServer(
             _ adjust: (inout LoopSettings) -> Void = { _ in }, _ body: (TestServer) throws -> Void
         ) throws {
-            let server = try TestServer {
-                $0.tls = Self.certificates.context
-                adjust(&$0)
-            }
+            let server = try TestServer(tls: Self.certificates.context, adjust)
             defer { server.stop() }
             let witness = TestClient(webSocket: "/ws", port: server.port, tls: makePeer())
             try body(server)
@@ -72,9 +69,7 @@ extension ReactorTests {
         }
 
         @Test func `a handshake does not begin while memory is full`() throws {
-            let server = try TestServer(bufferLimit: 1 << 20) {
-                $0.tls = Self.certificates.context
-            }
+            let server = try TestServer(bufferLimit: 1 << 20, tls: Self.certificates.context)
             defer { server.stop() }
             // It came when there was some.
             let client = TestClient(port: server.port, tls: nil)
@@ -165,9 +160,7 @@ extension ReactorTests {
         }
 
         @Test func `past the budget everybody is closed, without an answer in clear`() throws {
-            let server = try TestServer(connectionLimit: 1) {
-                $0.tls = Self.certificates.context
-            }
+            let server = try TestServer(connectionLimit: 1, tls: Self.certificates.context)
             defer { server.stop() }
             let first = TestClient(port: server.port, tls: makePeer())
             #expect(first.ask(TestClient.get("/now")).status == 200)
@@ -181,8 +174,7 @@ extension ReactorTests {
         @Test func `draining ends handshakes that are under way, and idle connections politely`()
             throws
         {
-            let server = try TestServer {
-                $0.tls = Self.certificates.context
+            let server = try TestServer(tls: Self.certificates.context) {
                 $0.closeTimeoutMilliseconds = 1_000
             }
             defer { server.stop() }

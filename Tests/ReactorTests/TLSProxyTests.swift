@@ -15,8 +15,7 @@ extension ReactorTests {
         )
             throws -> TestServer
         {
-            try TestServer {
-                $0.tls = TestCertificates.shared.context
+            try TestServer(tls: TestCertificates.shared.context) {
                 $0.proxyMode = mode
                 $0.trustedProxies = [Network("127.0.0.0/8")!]
                 adjust(&$0)

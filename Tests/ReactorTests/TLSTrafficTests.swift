@@ -12,15 +12,6 @@ extension ReactorTests {
                 authority: Self.certificates.authority, serverName: "test", version: version)
         }
 
-        private func makeServer(_ adjust: (inout LoopSettings) -> Void = { _ in }) throws
-            -> TestServer
-        {
-            try TestServer {
-                $0.tls = Self.certificates.context
-                adjust(&$0)
-            }
-        }
-
         /// A connection whose bytes the test carries.
         private func connect(_ peer: TLSPeer, to server: TestServer) -> TestClient {
             let client = TestClient(port: server.port, tls: nil)
@@ -33,7 +24,7 @@ extension ReactorTests {
         }
 
         @Test func `a request is the same wherever its records are cut`() throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let request = Array(
                 "POST /now HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello".utf8)
@@ -60,7 +51,7 @@ extension ReactorTests {
         }
 
         @Test func `large bodies and answers pass in many records`() throws {
-            let server = try makeServer {
+            let server = try TestServer(tls: Self.certificates.context) {
                 $0.bodyBytes = 1 << 20
                 $0.outboxBytes = 2 << 20
             }
@@ -77,7 +68,7 @@ extension ReactorTests {
         @Test func `who says that it has finished still gets its answer, and is told the end`()
             throws
         {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let client = TestClient(port: server.port, tls: makePeer())
             client.send(TestClient.get("/later"))
@@ -90,7 +81,7 @@ extension ReactorTests {
         }
 
         @Test func `close_notify alone ends a direction, without FIN`() throws {
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             let peer = makePeer()
             let client = connect(peer, to: server)
@@ -101,7 +92,9 @@ extension ReactorTests {
         }
 
         @Test func `we say close_notify before FIN, whoever closes`() throws {
-            let server = try makeServer { $0.idleTimeoutMilliseconds = 2_000 }
+            let server = try TestServer(tls: Self.certificates.context) {
+                $0.idleTimeoutMilliseconds = 2_000
+            }
             defer { server.stop() }
             let asked = TestClient(port: server.port, tls: makePeer())
             asked.send(TestClient.get("/close"))
@@ -160,7 +153,9 @@ extension ReactorTests {
         @Test func `a subscriber that stops reading holds a record, and then gets the newest`()
             throws
         {
-            let server = try makeServer { $0.tickNanoseconds = 1_000_000 }
+            let server = try TestServer(tls: Self.certificates.context) {
+                $0.tickNanoseconds = 1_000_000
+            }
             defer { server.stop() }
             let slow = TestClient(
                 webSocket: "/topic", port: server.port, receiveBufferBytes: 4096, tls: makePeer())
@@ -188,7 +183,9 @@ extension ReactorTests {
         }
 
         @Test func `a frame larger than a record is never torn by a newer one`() throws {
-            let server = try makeServer { $0.tickNanoseconds = 1_000_000 }
+            let server = try TestServer(tls: Self.certificates.context) {
+                $0.tickNanoseconds = 1_000_000
+            }
             defer { server.stop() }
             let slow = TestClient(
                 webSocket: "/topics", port: server.port, receiveBufferBytes: 4096, tls: makePeer())
@@ -213,7 +210,7 @@ extension ReactorTests {
 
         @Test func `an idle subscriber costs at most 16 KiB of memory`() throws {
             let count = 256
-            let server = try makeServer()
+            let server = try TestServer(tls: Self.certificates.context)
             defer { server.stop() }
             server.run { $0.keepsNotes = false }
             // What a client holds for itself is of this process, too: it lets go of it, but not of

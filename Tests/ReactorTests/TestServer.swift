@@ -55,6 +55,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
 
     init(
         connectionLimit: UInt32 = 10_000, bufferLimit: UInt64 = .max, topicCount: Int = 2,
+        tls: TLSContext? = TestTransport.context,
         _ adjust: (inout LoopSettings) -> Void = { _ in }
     ) throws {
         var settings = LoopSettings()
@@ -62,7 +63,7 @@ final class TestServer: LoopHandler, @unchecked Sendable {
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"
                 .utf8)
         settings.usesURing = Self.usesURing
-        settings.tls = TestTransport.context
+        settings.tls = tls
         // What is not under test: on a slow machine hundreds of clients take seconds to come, and a ping
         // would be the first frame that the first of them read.
         settings.headerTimeoutMilliseconds = 120_000
