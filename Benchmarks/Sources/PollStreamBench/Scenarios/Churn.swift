@@ -1,5 +1,4 @@
 import ArgumentParser
-import CLoad
 
 /// What do viewers who come and go cost those who stay?
 struct Churn: ParsableCommand {
@@ -58,14 +57,11 @@ struct Churn: ParsableCommand {
     }
 
     private func measure(_ name: String, _ joins: Int, _ session: Session) throws {
-        let server = try session.startGateway(["--tick", tick])
-        defer { session.stop(server) }
         var load = StormLoad(
             name: name, viewers: viewers, rate: rate, connections: Self.voterConnections,
             seconds: seconds, warmup: warmup, options: 4)
         load.passers = passers
         load.joinsPerSecond = joins
-        session.report.add(try load.measure(server, session).run)
-        if ld_interrupted() { throw Failure.interrupted }
+        try load.run(in: session, tick: tick)
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import CLoad
 
 /// Many polls with few viewers each, many polls to a viewer: what does it cost to find them?
 struct ManyPolls: ParsableCommand {
@@ -53,8 +52,6 @@ struct ManyPolls: ParsableCommand {
     func run() throws {
         try Session.run("many-polls", shared, isSharingCore: false) { session in
             session.report.notes.append(StormLoad.explanation)
-            let server = try session.startGateway(["--tick", tick])
-            defer { session.stop(server) }
             let viewersOfPoll = viewers * each / polls
             var load = StormLoad(
                 name: "\(polls) polls with \(viewersOfPoll) viewers, \(each) to each viewer, "
@@ -63,8 +60,7 @@ struct ManyPolls: ParsableCommand {
                 warmup: warmup, options: options)
             load.polls = polls
             load.pollsEach = each
-            session.report.add(try load.measure(server, session).run)
-            if ld_interrupted() { throw Failure.interrupted }
+            try load.run(in: session, tick: tick)
         }
     }
 }

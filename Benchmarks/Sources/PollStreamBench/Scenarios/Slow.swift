@@ -1,5 +1,4 @@
 import ArgumentParser
-import CLoad
 
 /// What do viewers that never read cost the others?
 struct Slow: ParsableCommand {
@@ -62,12 +61,9 @@ struct Slow: ParsableCommand {
     }
 
     private func measure(_ name: String, _ mute: Int, _ session: Session) throws {
-        let server = try session.startGateway(["--tick", tick])
-        defer { session.stop(server) }
         let load = StormLoad(
             name: name, viewers: viewers, rate: rate, connections: Self.voterConnections,
             seconds: seconds, warmup: warmup, options: options, mute: mute)
-        session.report.add(try load.measure(server, session).run)
-        if ld_interrupted() { throw Failure.interrupted }
+        try load.run(in: session, tick: tick)
     }
 }

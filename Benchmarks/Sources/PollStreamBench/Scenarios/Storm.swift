@@ -1,6 +1,4 @@
 import ArgumentParser
-import CLoad
-import Glibc
 
 /// Many vote while many watch: how long until each vote is on each screen?
 struct Storm: ParsableCommand {
@@ -43,13 +41,10 @@ struct Storm: ParsableCommand {
     func run() throws {
         try Session.run("storm", shared, isSharingCore: false) { session in
             session.report.notes.append(StormLoad.explanation)
-            let server = try session.startGateway(["--tick", tick])
-            defer { session.stop(server) }
             let load = StormLoad(
                 name: "\(viewers) viewers, \(rate) votes/s", viewers: viewers, rate: rate,
                 connections: connections, seconds: seconds, warmup: warmup, options: options)
-            session.report.add(try load.measure(server, session).run)
-            if ld_interrupted() { throw Failure.interrupted }
+            try load.run(in: session, tick: tick)
         }
     }
 }

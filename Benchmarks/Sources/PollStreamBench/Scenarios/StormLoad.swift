@@ -31,9 +31,15 @@ struct StormLoad {
         its answer's; every vote paired with every viewer of its poll. expected and received count these pairs.
         """
 
-    func measure(
-        _ server: Server, _ session: Session
-    ) throws -> (run: Run, screens: Distribution) {
+    /// Adds a run to the report, of a gateway that is started for it.
+    func run(in session: Session, tick: String) throws {
+        let server = try session.startGateway(["--tick", tick])
+        defer { session.stop(server) }
+        session.report.add(try measure(server, session))
+        if ld_interrupted() { throw Failure.interrupted }
+    }
+
+    private func measure(_ server: Server, _ session: Session) throws -> Run {
         let api = GatewayAPI(endpoint: server.endpoint)
         let polls = try (1...polls).map { number in
             if number % 500 == 0 { session.progress.show("creating poll \(number)") }
@@ -121,7 +127,7 @@ struct StormLoad {
         }
         addChurn(of: passers, elapsed, to: &run, session)
         check(pairs, voters, try polls.reduce(0) { try $0 + api.total(of: $1) }, session)
-        return (run, pairs.times)
+        return run
     }
 
     private struct Watched {
