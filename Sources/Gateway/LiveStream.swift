@@ -60,14 +60,17 @@ extension Gateway {
                     loop.stream(
                         to: connection, sequence: exchange.sequence, head: head,
                         framing: .untilClose, ping: ": \n\n")
-                else { return exchange.refuseLive(.overloaded) }
+                else {
+                    // Requests were pipelined around this one: they are answered all the same.
+                    return exchange.send(.overloaded)
+                }
                 // Nothing follows the head, so nothing would ever end it.
                 guard wantsBody else { return loop.endStream(connection) }
                 sockets.insert(connection, .eventStream, viewer: viewer)
                 countAddress(of: connection, address)
                 attach(connection, to: board, since: lastEventID)
-            case .notFound: exchange.refuseLive(.pollNotFound)
-            case .refused(let refusal): exchange.refuseLive(.of(refusal))
+            case .notFound: exchange.send(.pollNotFound)
+            case .refused(let refusal): exchange.send(.of(refusal))
             }
         }
     }

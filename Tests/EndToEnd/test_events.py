@@ -5,6 +5,7 @@ import pytest
 from answers import refused
 from events import EventStream
 from gateway import limits
+from wire import Wire, ballot, get
 
 
 def test_a_stream_is_an_uncached_event_stream(gateway, poll):
@@ -87,3 +88,15 @@ def test_a_stream_of_a_deleted_poll_says_so(gateway, poll):
 
 def test_a_stream_of_an_unknown_poll_is_not_found(gateway):
     refused(gateway.get("/polls/987654321/events/"), 404, "poll_not_found")
+
+
+def test_a_ballot_behind_a_stream_that_cannot_begin_is_answered(gateway, poll):  # I10
+    other = gateway.create_poll()
+    with Wire(gateway) as wire:
+        wire.send(get(poll.path + "events/") + ballot(other, "ada"))
+        # Its board is read first, where no loop has it yet: then the ballot is there already.
+        answer = wire.answer()
+        assert answer.status in (200, 503)
+        if answer.status == 503:
+            assert wire.answer().status == 201
+        assert gateway.results(other)["total"] == (answer.status == 503)
