@@ -88,13 +88,19 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A store's own tests run with that store only, long ones only where they are asked for."""
+    """A store's own tests run with that store only, long ones where they are asked for. Modules
+    that take long begin first: else all workers but one stand idle while the last of them ends."""
     others = {"sqlite": {"postgres"}, "postgres": {"sqlite", "once"}}[stores.KIND]
     if not config.getoption("--long"):
         others.add("long")
     kept = [item for item in items if not others & {mark.name for mark in item.iter_markers()}]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    items[:] = sorted(kept, key=_seconds_of_module, reverse=True)
+
+
+def _seconds_of_module(item) -> float:
+    takes = item.get_closest_marker("takes")
+    return takes.args[0] if takes else 0
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ from rabbitmq import Broker, Service
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters
 
+pytestmark = pytest.mark.takes(60)
+
 # The lease of a gateway that died, the longest pause between attempts, and a machine that is busy.
 COMES_WITHIN = 60
 ANSWERED_WITHIN = 5

@@ -9,6 +9,8 @@ from gateway import run_to_end
 from rabbitmq import EXCHANGE, PASSWORD, Broker, Service
 from test_broker import metric, wait_for
 
+pytestmark = pytest.mark.takes(20)
+
 
 @pytest.fixture(scope="module")
 def broker():

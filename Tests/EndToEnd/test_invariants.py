@@ -19,6 +19,8 @@ from voting import (
     start_voters,
 )
 
+pytestmark = pytest.mark.takes(30)
+
 CRASHES = 20
 BALLOTS_BETWEEN_CRASHES = 150
 

@@ -22,6 +22,8 @@ from wire import (
     upgrade,
 )  # fmt: skip
 
+pytestmark = pytest.mark.takes(20)
+
 
 @pytest.fixture(scope="module")
 def gateway(start_module_gateway):

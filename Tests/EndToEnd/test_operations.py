@@ -12,6 +12,8 @@ from live import Viewer
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 from wire import Wire, ballot, get, upgrade
 
+pytestmark = pytest.mark.takes(20)
+
 
 def test_a_gateway_that_runs_is_live_and_ready(gateway):
     assert gateway.ops("GET", "/livez").status_code == 200

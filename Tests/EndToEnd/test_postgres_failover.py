@@ -15,7 +15,7 @@ from test_invariants import check_books
 from test_postgres_faults import COMMIT_LIMIT, wait_until_ready
 from voting import Receipts, in_threads, join, names_until, start_voters
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(90)]
 
 ANOTHER = {"title": "Which way?", "options": ["left", "right"]}
 

@@ -20,7 +20,7 @@ from voting import (
     join,
 )
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(50)]
 
 COMMIT_LIMIT = 5
 HEALS_WITHIN = 2 * 5

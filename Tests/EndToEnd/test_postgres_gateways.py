@@ -16,7 +16,7 @@ from test_identity import new_identity
 from test_postgres_faults import wait_until_ready
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(50)]
 
 
 server = server_fixture(password_encryption="scram-sha-256")

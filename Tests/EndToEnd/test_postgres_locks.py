@@ -10,7 +10,7 @@ from live import Viewer
 from postgres import server_fixture
 from test_postgres_faults import COMMIT_LIMIT, wait_until_ready
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(40)]
 
 # A server that its tests leave running.
 steady = server_fixture()

@@ -28,7 +28,7 @@ from voting import (
     join,
 )
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(30)]
 
 
 # A server of the test's own, as durable as servers are.

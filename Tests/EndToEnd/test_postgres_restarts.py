@@ -15,7 +15,7 @@ from postgres import server_fixture
 from test_postgres_faults import COMMIT_LIMIT, HEALS_WITHIN, wait_until_ready
 from voting import Receipts, join, names_until, start_voters
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(110)]
 
 # A server of the test's own, as durable as servers are.
 server = server_fixture("function")

@@ -14,7 +14,7 @@ from ports import free_port
 from postgres import Server, open_to_all, server_fixture, unprivileged
 from test_postgres_faults import vote_at_once
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(20)]
 
 
 server = server_fixture(password_encryption="scram-sha-256")

@@ -19,7 +19,7 @@ from test_identity import new_identity
 from test_postgres_faults import vote_at_once
 from voting import Receipts, join, names_until, start_voters
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.takes(70)]
 
 CONVERGES_WITHIN = 2 * 2  # twice what is promised: machines under test are busy
 HEALS_WITHIN = 10

@@ -10,7 +10,7 @@ from browser import expect_votes, option
 from gateway import eventually, in_the_future
 
 # In the browser the store makes no difference.
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.takes(40)]
 
 
 def fill_options(page, *texts):

@@ -12,7 +12,7 @@ from browser import DESKTOP, PHONE, PROJECTOR, SMALL_PHONE, choose, expect_votes
 from gateway import REPOSITORY, in_the_future
 
 # In the browser the store makes no difference.
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.takes(70)]
 
 TEXTS = REPOSITORY / "Sources/Page/app/texts"
 # WCAG 2.0 to 2.2 at levels A and AA, and what axe's authors found to matter beyond.

@@ -7,7 +7,7 @@ from browser import DESKTOP, PROJECTOR, expect_votes, option, overflow
 from gateway import in_the_future
 
 # In the browser the store makes no difference.
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.takes(30)]
 
 
 def test_the_screen_shows_how_to_join_and_moves_live(gateway, poll, visit):

@@ -9,7 +9,7 @@ from live import check_hides_counts
 from ports import free_port
 
 # In the browser the store makes no difference.
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.sqlite, pytest.mark.takes(60)]
 
 
 def test_a_code_that_was_read_aloud_leads_to_the_poll(gateway, poll, visit):
