@@ -13,7 +13,7 @@ from live import Viewer
 from onlookers import Onlookers
 from test_faults import PATIENCE_MS
 
-pytestmark = [pytest.mark.alone, pytest.mark.sqlite]
+pytestmark = pytest.mark.sqlite
 
 
 def test_a_full_disk_refuses_ballots_until_there_is_room(start_gateway, tmp_path):  # K16
@@ -69,6 +69,7 @@ def test_a_disk_that_fails_confirms_nothing(start_gateway, call):  # K17
     assert gateway.audit(poll)["consistent"] is True
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not faults.can_trace(), reason="no process may be traced here")
 def test_a_slow_disk_makes_batches_and_stalls_no_loop(start_gateway):  # K23
     gateway = start_gateway()
