@@ -132,6 +132,7 @@ def ask_all(peers: list[socket.socket], question: bytes, seconds: float):
     yield from ["nothing"] * len(selector.get_map())
 
 
+@pytest.mark.once
 def test_a_burst_of_connections_is_taken_or_let_go_and_over(gateway):  # H23
     wires = [Wire(gateway) for _ in range(1000)]
     for wire in wires:

@@ -27,6 +27,7 @@ def service(broker):
     service.close()
 
 
+@pytest.mark.once
 def test_a_wrong_password_is_said_once_and_not_repeated(broker, start_gateway):
     url = broker.url_of(broker.port, "wr%2Fong")
     gateway = start_gateway("--events", url)
@@ -40,6 +41,7 @@ def test_a_wrong_password_is_said_once_and_not_repeated(broker, start_gateway):
     assert gateway.ops("GET", "/readyz").status_code == 200
 
 
+@pytest.mark.once
 def test_tls_trusts_only_whom_it_is_told_to(broker, service, start_gateway):
     gateway = start_gateway("--events", f"{broker.tls_url}?cacertfile={broker.authority}")
     gateway.create_poll()
@@ -53,6 +55,7 @@ def test_tls_trusts_only_whom_it_is_told_to(broker, service, start_gateway):
         assert "verif" in doubting.log_text() and PASSWORD not in doubting.log_text()
 
 
+@pytest.mark.once
 def test_an_exchange_that_is_there_is_taken_as_it_is(broker, start_gateway):
     with contextlib.closing(broker.connect()) as connection:
         channel = connection.channel()
@@ -70,6 +73,7 @@ def test_an_exchange_that_is_there_is_taken_as_it_is(broker, start_gateway):
         channel.exchange_declare(EXCHANGE, "direct", durable=True)
 
 
+@pytest.mark.once
 def test_urls_are_checked_before_anything_else(tmp_path):
     store = stores.SQLiteFile(tmp_path)
     for command in ("check", "serve"):

@@ -28,6 +28,7 @@ def test_the_first_change_after_quiet_goes_at_once(start_gateway):
         viewer.until("tally", seconds=3, total=1)
 
 
+@pytest.mark.once
 def test_between_two_tallies_of_a_poll_lies_at_least_the_tick(gateway, poll):
     with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
         viewer.until("snapshot")
@@ -77,6 +78,7 @@ def test_revisions_and_totals_never_fall(gateway, poll):
         assert totals[-1] == 500
 
 
+@pytest.mark.once
 def test_a_slow_reader_delays_nobody_and_gets_the_newest_when_it_reads(start_gateway):
     gateway = start_gateway("--tick", "5ms")
     polls = [gateway.create_poll([f"option {n}" for n in range(20)]) for _ in range(100)]

@@ -12,6 +12,8 @@ from gateway import binary, clean_environment
 from live import Viewer
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join
 
+pytestmark = pytest.mark.once
+
 IO_URING_SETUP = 425
 EPERM = 1
 

@@ -103,6 +103,7 @@ def test_a_reader_that_comes_back_gets_the_newest(start_gateway):  # H07
         assert seen < 290, "it was told what is long past"
 
 
+@pytest.mark.once
 def test_a_connection_may_subscribe_to_so_many_and_ask_as_often_as_it_likes(gateway):  # H09, H10
     polls = [gateway.create_poll() for _ in range(130)]
     before = gateway.resident_bytes()
@@ -297,6 +298,7 @@ def test_a_log_that_nobody_reads_stops_nobody(start_gateway):  # H18
         assert metric(gateway, "pollstream_log_dropped_lines_total") == 0
 
 
+@pytest.mark.once
 def test_a_log_disk_that_is_full_stops_nobody(tmp_path):  # H18
     port = free_port()
     with open("/dev/full", "w") as full:

@@ -22,7 +22,7 @@ from wire import (
     upgrade,
 )  # fmt: skip
 
-pytestmark = pytest.mark.takes(20)
+pytestmark = [pytest.mark.once, pytest.mark.takes(20)]
 
 
 @pytest.fixture(scope="module")
