@@ -1,6 +1,11 @@
 """Chromium, driven by playwright: what people see of the web application."""
 
+import functools
+import http.server
 import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -35,6 +40,31 @@ def visit(browser):
     visits = Visits(browser)
     yield visits.open
     visits.close()
+
+
+@dataclass
+class Site:
+    """Pages that are not the gateway's, as files in a folder."""
+
+    folder: Path
+    elsewhere: str  # By its name it is another site than the gateway.
+    next_door: str  # The same site, and another origin.
+
+
+@pytest.fixture
+def site(tmp_path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        yield Site(folder, f"http://localhost:{port}", f"http://127.0.0.1:{port}")
+        server.shutdown()
 
 
 class Visits:

@@ -4,7 +4,7 @@ import pytest
 
 import stores
 from balancer import Balancer
-from browser import browser, visit  # noqa: F401 -- fixtures
+from browser import browser, site, visit  # noqa: F401 -- fixtures
 from gateway import Gateway, Poll
 
 _gateways: list[Gateway] = []

@@ -1,9 +1,5 @@
 """A poll on another site's page: it votes there without cookies, and is as high as it must be."""
 
-import functools
-import http.server
-import threading
-
 import pytest
 from playwright.sync_api import expect
 
@@ -13,30 +9,14 @@ from browser import PHONE
 pytestmark = pytest.mark.sqlite
 
 
-@pytest.fixture
-def site(tmp_path):
-    """A folder, and where it is served: by its name it is another site than the gateway."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield tmp_path, f"http://localhost:{server.server_address[1]}"
-        server.shutdown()
-
-
 def test_a_poll_stands_in_a_foreign_page(gateway, visit, site):
-    folder, address = site
     poll = gateway.create_poll([f"Option number {number}" for number in range(9)])
-    folder.joinpath("page.html").write_text(
+    site.folder.joinpath("page.html").write_text(
         f'<!doctype html><h1>Another site</h1><script src="{gateway.url}/embed.js" '
         f'data-poll="{poll.id}"></script>'
     )
     page = visit(gateway, viewport=PHONE)
-    page.goto(f"{address}/page.html")
+    page.goto(f"{site.elsewhere}/page.html")
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", level=1)).to_have_text("Which way?")
     # 20rem is what the script begins with: nine options need more, and nothing scrolls inside.
