@@ -12,9 +12,11 @@ const ackTimeout = 8_000;
 const rememberedCount = 200;
 
 /**
- * Ballots on their way. Each is sent until it is answered, as the same voter, who has one ballot in a
- * poll: so it counts once, however often it is sent. A poll has one ballot on its way at a time, as a
- * former choice that comes late would replace a later one.
+ * Ballots on their way. Each is sent until it is answered. What had no answer may be counted: it is sent
+ * again as the voter it was sent as, who has one ballot in a poll, so that it counts once. (A cookie that
+ * is gone by then is another voter, which no script can see.)
+ *
+ * A poll has one ballot on its way at a time, as a former choice that comes late would replace a later one.
  *
  *     vote ──▶ sending ──────────────────────────────▶ answered: counted, changed, refused …
  *                │  ▲                                      ▲
@@ -23,20 +25,23 @@ const rememberedCount = 200;
  *               kept ──────────────────────────────────────┘
  */
 export class Ballots {
-  #waiting = new Map();   // poll id → { ballot, waiters, failures, timer, isSending, next }
+  // poll id → { ballot, waiters, failures, timer, isSending, next, as }; `as` is the token that it
+  // was sent with, null without one, undefined before it was sent
+  #waiting = new Map();
 
   /**
    * @param connection sends over the WebSocket while there is one
+   * @param hasCookie whether HTTP says by cookie who votes, as the WebSocket does
    * @param tell is called with each step of a ballot
    */
-  constructor({ http, memory, environment, connection, voter, tell }) {
-    Object.assign(this, { http, memory, environment, connection, voter, tell });
+  constructor({ http, memory, environment, connection, voter, hasCookie, tell }) {
+    Object.assign(this, { http, memory, environment, connection, voter, hasCookie, tell });
   }
 
   /** Those that a former page left unanswered. */
   resume() {
-    for (const ballot of Object.values(this.memory.get("kept") ?? {})) {
-      if (!this.#waiting.has(ballot.poll_id)) this.#begin(ballot, []);
+    for (const { sent_as, ...ballot } of Object.values(this.memory.get("kept") ?? {})) {
+      if (!this.#waiting.has(ballot.poll_id)) this.#begin(ballot, [], sent_as);
     }
   }
 
@@ -45,14 +50,14 @@ export class Ballots {
     if (voter) ballot.voter = voter;
     return new Promise((resolve) => {
       const entry = this.#waiting.get(pollID);
-      if (!entry) return this.#begin(ballot, [resolve]);
+      if (!entry) return this.#cast(ballot, [resolve]);
       if (sameChoice(entry.next?.ballot ?? entry.ballot, ballot)) {
         (entry.next ?? entry).waiters.push(resolve);
         return this.#now(entry);
       }
       if (entry.next) this.#settle(entry.next, { status: "replaced" });
       entry.next = { ballot, waiters: [resolve] };
-      this.#keep(ballot);
+      this.#keep(entry);
       this.#now(entry);
     });
   }
@@ -67,10 +72,15 @@ export class Ballots {
     this.#waiting.clear();
   }
 
-  #begin(ballot, waiters) {
-    const entry = { ballot, waiters, failures: 0, timer: null, isSending: false, next: null };
+  /** A former choice that is kept may be counted, so that this one goes as the same voter. */
+  #cast(ballot, waiters) {
+    this.#begin(ballot, waiters, this.memory.get("kept")?.[ballot.poll_id]?.sent_as);
+  }
+
+  #begin(ballot, waiters, as) {
+    const entry = { ballot, waiters, failures: 0, timer: null, isSending: false, next: null, as };
     this.#waiting.set(ballot.poll_id, entry);
-    this.#keep(ballot);
+    this.#keep(entry);
     this.#send(entry);
   }
 
@@ -92,34 +102,45 @@ export class Ballots {
     }
     if (this.#waiting.get(entry.ballot.poll_id) !== entry) return;   // stopped meanwhile
     this.#waiting.delete(entry.ballot.poll_id);
-    if (!entry.next) this.#keep(null, entry.ballot.poll_id);
+    if (!entry.next) this.#forget(entry.ballot.poll_id);
     this.#remember(entry.ballot, outcome);
     this.#settle(entry, outcome);
-    if (entry.next) this.#begin(entry.next.ballot, entry.next.waiters);
+    if (entry.next) this.#cast(entry.next.ballot, entry.next.waiters);
   }
 
   /** Over the WebSocket first, which costs least, and over HTTP if that gave no answer. */
   async #attempt(entry) {
     const { ballot } = entry;
-    if (entry.failures === 0 && !ballot.voter) {
+    const token = this.voter.tokenFor(entry);
+    const isOneVoter = this.connection.asksAs === token && (token !== null || this.hasCookie);
+    if (entry.failures === 0 && !ballot.voter && isOneVoter) {
+      this.#sendAs(entry, token);
       const answer = await this.connection.ask({ type: "vote", ...ballot }, ackTimeout);
       if (answer?.type === "ack") return outcomeOf(answer);
       if (finalCodes.includes(answer?.code)) return { status: answer.code, message: answer.message };
     }
-    if (ballot.voter) await this.#identify(ballot);
-    return this.voter.asVoter((token) => this.http.json("POST", "/votes/", { body: ballot, token }))
-      .then(outcomeOf);
+    if (ballot.voter) await this.#identify(entry);
+    return outcomeOf(await this.voter.asVoter(entry, (token) => {
+      this.#sendAs(entry, token);
+      return this.http.json("POST", "/votes/", { body: ballot, token });
+    }));
+  }
+
+  /** Written before it goes, as the page may be gone before the answer comes. */
+  #sendAs(entry, token) {
+    entry.as = token;
+    this.#keep(entry);
   }
 
   /**
    * A name is an identity for who has no better one, and then two people of one name were one voter. An
    * empty ballot asks: who has no identity gets one, and for who has one it is no ballot.
    */
-  async #identify(ballot) {
+  async #identify(entry) {
     if (this.voter.isKnown) return;
+    const body = { poll_id: entry.ballot.poll_id, option_ids: [] };
     try {
-      await this.voter.asVoter((token) =>
-        this.http.json("POST", "/votes/", { body: { poll_id: ballot.poll_id, option_ids: [] }, token }));
+      await this.voter.asVoter(entry, (token) => this.http.json("POST", "/votes/", { body, token }));
     } catch (error) {
       if (mayRepeat(error)) throw error;
     }
@@ -158,10 +179,13 @@ export class Ballots {
   }
 
   /** Writes what would be lost with the page. */
-  #keep(ballot, pollID = ballot.poll_id) {
-    const kept = { ...this.memory.get("kept") };
-    if (ballot) kept[pollID] = ballot;
-    else delete kept[pollID];
+  #keep({ ballot, next, as }) {
+    const latest = { ...(next?.ballot ?? ballot), sent_as: as };
+    this.memory.set("kept", { ...this.memory.get("kept"), [ballot.poll_id]: latest });
+  }
+
+  #forget(pollID) {
+    const { [pollID]: _, ...kept } = this.memory.get("kept") ?? {};
     this.memory.set("kept", kept);
   }
 

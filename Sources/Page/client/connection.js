@@ -31,6 +31,7 @@ export class Connection {
   status = { status: "idle", since: null };
 
   #socket = null;
+  #token = null;        // that it was opened with
   #watched = new Set();
   #asked = new Map();   // ref → what waits for the answer
   #references = 0;
@@ -76,7 +77,7 @@ export class Connection {
    * @returns null where there is no connection, or it went, or the time is over.
    */
   ask(message, timeout) {
-    if (this.status.status !== "live" || !this.#isOpen) return Promise.resolve(null);
+    if (this.asksAs === undefined) return Promise.resolve(null);
     const ref = `c${this.#references += 1}`;
     return new Promise((resolve) => {
       const { setTimeout, clearTimeout } = this.environment;
@@ -90,6 +91,9 @@ export class Connection {
       this.#send({ ...message, ref });
     });
   }
+
+  /** The token of whom a question is asked as, null for none; undefined while nothing can be asked. */
+  get asksAs() { return this.status.status === "live" && this.#isOpen ? this.#token : undefined; }
 
   /** Another identity is shown with another handshake. */
   reopen() {
@@ -127,7 +131,8 @@ export class Connection {
     if (this.status.status === "idle") this.#become("connecting");
     if (this.#refusals >= refusalsBeforeStreams) this.streams.watch(this.#watched);
     const protocols = [subprotocol];
-    if (this.voter.token) protocols.push(`bearer.${this.voter.token}`);
+    this.#token = this.voter.shown;
+    if (this.#token) protocols.push(`bearer.${this.#token}`);
     let socket;
     try {
       socket = new this.environment.WebSocket(`${this.base.replace(/^http/, "ws")}/ws/`, protocols);

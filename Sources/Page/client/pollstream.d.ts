@@ -120,8 +120,12 @@ export interface ConnectionStatus {
 export interface BallotOutcome {
   /**
    * Final: `counted`, `changed` (from another choice), `repeated` (was counted before, counts once),
-   * `already_voted`, `poll_closed`, `poll_not_open`, `replaced` (by a later `vote` of the same poll), or
-   * another code of the API's errors, such as `option_not_found` and `invalid`.
+   * `already_voted`, `poll_closed`, `poll_not_open`, `replaced` (by a later `vote` of the same poll),
+   * `unauthorized`, or another code of the API's errors, such as `option_not_found` and `invalid`.
+   *
+   * `unauthorized`: the voter's token is not valid any more, as a JWT that has expired, and the ballot
+   * is not sent as anybody else. A former attempt may have been counted. Set `voterToken` to a fresh one
+   * of the same subject and vote again: then it counts once.
    *
    * In the event `ballot` alone: `sending`, `kept` (unanswered; is sent again by itself) and
    * `rate_limited` (kept as well).
@@ -150,11 +154,14 @@ export class PollStreamError extends Error {
 }
 
 export interface ClientOptions {
-  /** `psv_…`, for pages that no cookie reaches. One is obtained with the first vote where it is needed. */
+  /**
+   * Who votes: a JWT, where the gateway has `--jwt-key`, or `psv_…`, for pages that no cookie reaches. One
+   * of the latter is obtained with the first vote where it is needed.
+   */
   voterToken?: string;
   /** By poll id. Polls that are created through this client add theirs. */
   hostKeys?: Record<number, string>;
-  /** Keeps the voter token, unsent ballots and past choices; `localStorage` unless told otherwise. */
+  /** Keeps the voter token, unanswered ballots and past choices; `localStorage` unless told otherwise. */
   storage?: Pick<Storage, "getItem" | "setItem"> | null;
   /** false calls handlers at once with each message, not once a frame. */
   perFrame?: boolean;
@@ -189,7 +196,11 @@ export class PollStream {
 
   /** Changes take effect with the next call or subscription. */
   readonly hostKeys: Record<number, string>;
-  readonly voterToken: string | null;
+  /**
+   * Set it when a JWT is renewed, and to null for whom the cookie names. Ballots that had no answer stay
+   * with the voter they were sent as.
+   */
+  voterToken: string | null;
   readonly connection: ConnectionStatus;
   readonly polls: Polls;
 
@@ -197,9 +208,9 @@ export class PollStream {
   subscribe(pollID: number, handlers: Handlers): () => void;
 
   /**
-   * Casts a ballot, again and again until it is answered, always as the same voter, so that it counts
-   * once. Resolves with the final outcome; rejects never. What happens meanwhile is told by the event
-   * `ballot`. Unanswered ballots outlive the page in `storage`.
+   * Casts a ballot, again and again until it is answered, and as nobody but the voter it was first sent
+   * as, so that it counts once. Resolves with the final outcome; rejects never. What happens meanwhile is
+   * told by the event `ballot`. Unanswered ballots outlive the page in `storage`.
    */
   vote(pollID: number, optionIDs: number[], options?: { voter?: string }): Promise<BallotOutcome>;
 

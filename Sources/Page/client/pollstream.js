@@ -22,7 +22,7 @@ export class PollStream {
     const base = String(baseURL).replace(/\/+$/, "");
     const environment = environmentWith(options);
     this.hostKeys = options.hostKeys ?? {};
-    this.#memory = new Memory(environment.storage, base);
+    this.#memory = new Memory(environment.storage, base, environment.locks);
     this.#voter = new Voter(this.#memory, () => this.#connection?.reopen());
     if (options.voterToken) this.#voter.token = options.voterToken;
     const http = new HTTP(base, environment);
@@ -39,6 +39,8 @@ export class PollStream {
     });
     this.#ballots = new Ballots({
       http, environment,
+      // What a page of another origin calls over HTTP goes without its cookie, and its WebSocket with it.
+      hasCookie: base === globalThis.location?.origin,
       memory: this.#memory, connection: this.#connection, voter: this.#voter,
       tell: (outcome) => this.#emit("ballot", outcome),
     });
@@ -49,6 +51,8 @@ export class PollStream {
   }
 
   get voterToken() { return this.#voter.token; }
+
+  set voterToken(token) { this.#voter.token = token ?? null; }
 
   get connection() { return this.#connection.status; }
 
@@ -134,6 +138,7 @@ function environmentWith(options) {
     random: given.random ?? Math.random,
     onFrame: given.onFrame ?? (options.perFrame === false ? (draw) => draw() : onFrame),
     storage,
+    locks: given.locks ?? globalThis.navigator?.locks,
   };
 }
 

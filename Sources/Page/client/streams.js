@@ -52,14 +52,15 @@ export class Streams {
     };
     heard();
     try {
+      const token = this.voter.shown;
       const answer = await fetch(`${this.base}/polls/${id}/events/`, {
-        headers: this.#headers(id, "text/event-stream"), signal: abort.signal,
+        headers: this.#headers(id, token, "text/event-stream"), signal: abort.signal,
       });
       if (answer.ok) {
         this.#live.add(id);
         for await (const message of messages(answer.body, heard)) this.receive(message);
       } else {
-        await this.#refused(id, answer);
+        await this.#refused(id, token, answer);
       }
     } catch { /* it ends as any other does */ }
     clearTimeout(timer);
@@ -74,24 +75,25 @@ export class Streams {
     if (id === undefined) return;
     this.#others.push(id);
     this.#timer = this.environment.setTimeout(() => this.#readNext(), readPeriod);
+    const token = this.voter.shown;
     try {
       const answer = await this.environment.fetch(`${this.base}/polls/${id}/`, {
-        headers: this.#headers(id, "application/json"),
+        headers: this.#headers(id, token, "application/json"),
       });
       if (answer.ok) this.receive({ type: "snapshot", poll: await answer.json() });
-      else await this.#refused(id, answer);
+      else await this.#refused(id, token, answer);
     } catch { /* the next read may do */ }
   }
 
-  async #refused(id, answer) {
+  async #refused(id, token, answer) {
     const { error } = await answer.json();
-    if (error.code === "unauthorized") this.voter.token = null;
+    if (error.code === "unauthorized" && !this.hostKey(id)) this.voter.refuse(token);
     if (answer.status === 404) this.receive({ type: "error", poll_id: id, ...error });
   }
 
-  #headers(id, accept) {
-    const token = this.hostKey(id) ?? this.voter.token;
-    return token ? { Accept: accept, Authorization: `Bearer ${token}` } : { Accept: accept };
+  #headers(id, token, accept) {
+    const bearer = this.hostKey(id) ?? token;
+    return bearer ? { Accept: accept, Authorization: `Bearer ${bearer}` } : { Accept: accept };
   }
 }
 
