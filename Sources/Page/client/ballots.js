@@ -25,9 +25,10 @@ const rememberedCount = 200;
  *               kept ──────────────────────────────────────┘
  */
 export class Ballots {
-  // poll id → { ballot, waiters, failures, timer, isSending, next, as }; `as` is the token that it
+  // poll id → { ballot, waiters, failures, timer, isSending, next, as, end }; `as` is the token that it
   // was sent with, null without one, undefined before it was sent
   #waiting = new Map();
+  #isStopped = false;
 
   /**
    * @param connection sends over the WebSocket while there is one
@@ -38,12 +39,21 @@ export class Ballots {
     Object.assign(this, { http, memory, environment, connection, voter, hasCookie, tell });
   }
 
-  /** Those that a former page left unanswered. */
+  /** Those that a former page left unanswered, but for those that another tab sends while it is there. */
   resume() {
-    for (const { sent_as, ...ballot } of Object.values(this.memory.get("kept") ?? {})) {
-      if (!this.#waiting.has(ballot.poll_id)) this.#begin(ballot, [], sent_as);
+    for (const { poll_id } of Object.values(this.memory.get("kept") ?? {})) {
+      this.#alone(poll_id, () => this.#resume(poll_id));
     }
   }
+
+  #resume(pollID) {
+    const kept = this.memory.get("kept")?.[pollID];
+    if (!kept || this.#isStopped || this.#waiting.has(pollID)) return undefined;
+    const { sent_as, ...ballot } = kept;
+    return this.#begin(ballot, [], sent_as);
+  }
+
+  #alone(pollID, work) { return this.memory.alone(`ballot:${pollID}`, work); }
 
   cast(pollID, optionIDs, voter) {
     const ballot = { poll_id: pollID, option_ids: [...optionIDs] };
@@ -68,20 +78,31 @@ export class Ballots {
   }
 
   stop() {
-    for (const { timer } of this.#waiting.values()) this.environment.clearTimeout(timer);
+    this.#isStopped = true;
+    for (const { timer, end } of this.#waiting.values()) {
+      this.environment.clearTimeout(timer);
+      end();
+    }
     this.#waiting.clear();
   }
 
-  /** A former choice that is kept may be counted, so that this one goes as the same voter. */
+  /**
+   * At once, whatever other tabs do; it tells them not to resume it. A former choice that is kept may be
+   * counted, so that this one goes as the same voter.
+   */
   #cast(ballot, waiters) {
-    this.#begin(ballot, waiters, this.memory.get("kept")?.[ballot.poll_id]?.sent_as);
+    const ended = this.#begin(ballot, waiters, this.memory.get("kept")?.[ballot.poll_id]?.sent_as);
+    this.#alone(ballot.poll_id, () => ended);
   }
 
+  /** @returns a promise for when it is answered, or we are stopped. */
   #begin(ballot, waiters, as) {
     const entry = { ballot, waiters, failures: 0, timer: null, isSending: false, next: null, as };
+    const ended = new Promise((resolve) => { entry.end = resolve; });
     this.#waiting.set(ballot.poll_id, entry);
     this.#keep(entry);
     this.#send(entry);
+    return ended;
   }
 
   #now(entry) {
@@ -105,6 +126,7 @@ export class Ballots {
     if (!entry.next) this.#forget(entry.ballot.poll_id);
     this.#remember(entry.ballot, outcome);
     this.#settle(entry, outcome);
+    entry.end();
     if (entry.next) this.#cast(entry.next.ballot, entry.next.waiters);
   }
 
