@@ -16,7 +16,9 @@ const rememberedCount = 200;
  * again as the voter it was sent as, who has one ballot in a poll, so that it counts once. (A cookie that
  * is gone by then is another voter, which no script can see.)
  *
- * A poll has one ballot on its way at a time, as a former choice that comes late would replace a later one.
+ * A poll has one ballot on its way at a time, as a former choice that comes late would replace a later one
+ * where votes may be changed. That holds for what we send, not for what a lost connection may still
+ * deliver behind an answer that came another way: then the former choice is the one that counts.
  *
  *     vote ──▶ sending ──────────────────────────────▶ answered: counted, changed, refused …
  *                │  ▲                                      ▲
