@@ -8,13 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import prometheus
-from gateway import Gateway, binary, clean_environment
+from gateway import Gateway, binary, clean_environment, meanwhile
 
 
 def limit_hits(gateway: Gateway, limit: str) -> float:
@@ -40,31 +39,25 @@ def descriptors_limited(gateway: Gateway, count: int):
 
 
 @contextlib.contextmanager
-def stopped(gateway: Gateway):
-    gateway.process.send_signal(signal.SIGSTOP)
+def stopped(server):
+    """A gateway, or who it talks to: connections stay, nobody answers."""
+    server.process.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        gateway.process.send_signal(signal.SIGCONT)
+        server.process.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
 def throttled(gateway: Gateway, share: float, period: float = 0.1):
     """The process runs for `share` of each period, as under a quota of its control group."""
-    over = threading.Event()
 
     def throttle():
-        while not over.wait(share * period):
-            with stopped(gateway):
-                time.sleep((1 - share) * period)
+        with stopped(gateway):
+            time.sleep((1 - share) * period)
 
-    thread = threading.Thread(target=throttle)
-    thread.start()
-    try:
+    with meanwhile(throttle, every=share * period):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 class Clock:

@@ -99,6 +99,24 @@ def eventually(condition, seconds: float = 20):
         time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def meanwhile(call, every: float):
+    """Makes a call again and again in a thread, with a rest of so many seconds before each."""
+    over = threading.Event()
+
+    def repeat():
+        while not over.wait(every):
+            call()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 class Poll:
     """A poll that a test made: what the answer to `POST /polls/` said."""
 
@@ -278,23 +296,17 @@ class Gateway:
     def alive(self, seconds: float = 2):
         """Meanwhile the process says in so much time that it lives, and whether it is ready. Twice
         what is promised: machines under test are busy."""
-        over, slow = threading.Event(), []
+        slow = []
 
         def look():
-            while not over.wait(0.1):
-                for path, statuses in (("/livez", {200}), ("/readyz", {200, 503})):
-                    began = time.monotonic()
-                    status = self.ops("GET", path).status_code
-                    if status not in statuses or time.monotonic() - began > seconds:
-                        slow.append((path, status, time.monotonic() - began))
+            for path, statuses in (("/livez", {200}), ("/readyz", {200, 503})):
+                began = time.monotonic()
+                status = self.ops("GET", path).status_code
+                if status not in statuses or time.monotonic() - began > seconds:
+                    slow.append((path, status, time.monotonic() - began))
 
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
+        with meanwhile(look, every=0.1):
             yield
-        finally:
-            over.set()
-            thread.join()
         assert not slow, slow
 
     def create_poll(self, options=("Yes", "No"), **fields) -> Poll:

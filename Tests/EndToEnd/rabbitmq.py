@@ -117,15 +117,6 @@ class Broker:
         self.process.kill()
         self.process.wait(20)
 
-    @contextlib.contextmanager
-    def frozen(self):
-        """Connections stay, nobody answers."""
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
     def connect(self) -> pika.BlockingConnection:
         return pika.BlockingConnection(pika.URLParameters(self.url + "?heartbeat=0"))
 

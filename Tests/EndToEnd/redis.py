@@ -59,14 +59,6 @@ class Redis:
         self.process.send_signal(how)
         self.process.wait(START_SECONDS)
 
-    @contextlib.contextmanager
-    def frozen(self):
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
     def ask(self, *words) -> str:
         """What redis-cli prints."""
         done = subprocess.run(

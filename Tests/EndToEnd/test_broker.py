@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+import faults
 import prometheus
 from door import Door
 from postgres import server_fixture
@@ -221,7 +222,7 @@ def test_a_broker_that_answers_nothing_delays_nobody(broker, service, start_gate
     gateway = start_gateway("--events", broker.url)
     poll = gateway.create_poll(["a", "b"])
     service.take(lambda: len(service.received) == 1)
-    with broker.frozen():
+    with faults.stopped(broker):
         for number in range(20):
             began = time.monotonic()
             gateway.cast(poll, 0, f"voter {number}")

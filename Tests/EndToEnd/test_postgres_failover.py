@@ -8,12 +8,12 @@ import time
 import pytest
 
 from answers import refused
-from gateway import eventually
+from gateway import eventually, meanwhile
 from postgres import Server
 from rabbitmq import Broker
 from test_invariants import check_books
 from test_postgres_faults import COMMIT_LIMIT, wait_until_ready
-from voting import Receipts, in_threads, join, names_until, start_voters
+from voting import Receipts, join, names_until, start_voters
 
 pytestmark = [pytest.mark.postgres, pytest.mark.takes(90)]
 
@@ -52,22 +52,9 @@ def sessions(server) -> int:
 @contextlib.contextmanager
 def cancelling(server):
     """Has each commit stop waiting for the standby, a tenth of a second after it began."""
-    stop = threading.Event()
-
-    def cancel():
-        with server.connect() as connection:
-            while not stop.wait(0.1):
-                connection.execute(
-                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-                    " WHERE wait_event = 'SyncRep'"
-                )
-
-    (thread,) = in_threads((cancel,))
-    try:
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with server.connect() as connection, meanwhile(lambda: connection.execute(cancel), every=0.1):
         yield
-    finally:
-        stop.set()
-        join([thread])
 
 
 def told_to_try_again(answer):

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+import faults
 from follower import Follower
 from gateway import run_to_end
 from live import Viewer, check_hides_counts
@@ -193,7 +194,7 @@ def kill_subscribers(redis):
 
 
 def freeze(redis):
-    with redis.frozen():
+    with faults.stopped(redis):
         time.sleep(6)
 
 
@@ -276,7 +277,7 @@ def test_a_redis_that_answers_nothing_holds_nobody_up_who_stops(redis, start_wit
     gateway = start_with(redis.url, "--drain", "2s")
     wait_until_joined(gateway)
     poll = gateway.create_poll(["a", "b"])
-    with redis.frozen():
+    with faults.stopped(redis):
         assert gateway.vote(poll, 0, "ada").status_code == 201
         began = time.monotonic()
         gateway.terminate()
@@ -426,6 +427,6 @@ def test_a_gateway_stops_in_time_while_redis_is_silent(redis, start_with):
     gateway = start_with(redis.url)
     wait_until_joined(gateway)
     gateway.cast(gateway.create_poll(), 0, "ada")
-    with redis.frozen():
+    with faults.stopped(redis):
         gateway.terminate()
         assert gateway.wait() == 0
