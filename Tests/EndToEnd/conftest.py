@@ -6,6 +6,7 @@ import stores
 from balancer import Balancer
 from browser import browser, site, visit  # noqa: F401 -- fixtures
 from gateway import Gateway, Poll
+from redis import Redis
 
 _gateways: list[Gateway] = []
 
@@ -77,6 +78,14 @@ def reached_both_ways(request, start_module_gateway, tmp_path_factory) -> Gatewa
 def poll(gateway) -> Poll:
     """A fresh open poll with two options, results live, no change of votes."""
     return gateway.create_poll()
+
+
+@pytest.fixture
+def redis() -> Redis:
+    """A server of this test's own."""
+    redis = Redis()
+    yield redis
+    redis.remove()
 
 
 def pytest_sessionfinish():

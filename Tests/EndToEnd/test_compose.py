@@ -12,7 +12,6 @@ import yaml
 from gateway import REPOSITORY, binary
 from live import Viewer
 from postgres import server_fixture
-from redis import Redis
 
 pytestmark = pytest.mark.postgres
 
@@ -29,13 +28,6 @@ def gateways_of(name):
 
 
 server = server_fixture(fsync="off")
-
-
-@pytest.fixture
-def redis():
-    redis = Redis()
-    yield redis
-    redis.remove()
 
 
 def start_as_described(service, database, redis, start_gateway):

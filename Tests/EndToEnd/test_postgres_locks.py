@@ -5,20 +5,15 @@ import time
 
 import pytest
 
+import test_postgres_faults
 from answers import refused
 from live import Viewer
-from postgres import server_fixture
 from test_postgres_faults import COMMIT_LIMIT, wait_until_ready
 
 pytestmark = [pytest.mark.postgres, pytest.mark.takes(40)]
 
-# A server that its tests leave running.
-steady = server_fixture()
-
-
-@pytest.fixture
-def database(steady):
-    return steady.create_database()
+# Fixtures.
+steady, database = test_postgres_faults.steady, test_postgres_faults.database
 
 
 @pytest.mark.timeout(120)

@@ -10,8 +10,9 @@ import time
 import psycopg
 import pytest
 
+import test_postgres_faults
 from answers import refused
-from fault_proxy import FaultProxy, commits, ends_large_copy
+from fault_proxy import commits, ends_large_copy
 from gateway import limits
 from postgres import Server, server_fixture
 from test_invariants import check_books
@@ -31,22 +32,9 @@ from voting import (
 pytestmark = [pytest.mark.postgres, pytest.mark.takes(30)]
 
 
-# A server of the test's own, as durable as servers are.
-server = server_fixture("function")
-# A server that its tests leave running.
-steady = server_fixture()
-
-
-@pytest.fixture
-def proxy(steady):
-    proxy = FaultProxy(("127.0.0.1", steady.port))
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def database(steady):
-    return steady.create_database()
+# Fixtures.
+server, steady = server_fixture("function"), test_postgres_faults.steady
+proxy, database = test_postgres_faults.proxy, test_postgres_faults.database
 
 
 def test_a_full_disk_loses_nothing_and_is_recovered_from(server, start_gateway, tmp_path):

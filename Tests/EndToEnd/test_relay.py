@@ -36,13 +36,6 @@ def database(server):
 
 
 @pytest.fixture
-def redis():
-    redis = Redis()
-    yield redis
-    redis.remove()
-
-
-@pytest.fixture
 def start_with(start_gateway, database):
     """A gateway on the test's database and the Redis at `url`."""
     return lambda url, *arguments: start_gateway("--redis", url, *arguments, store=database)

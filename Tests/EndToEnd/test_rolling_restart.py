@@ -15,7 +15,6 @@ from websockets.asyncio.client import connect
 from live import CONNECTION_LOST
 from ports import free_port
 from postgres import Server, open_to_all, unprivileged
-from redis import Redis
 from voting import Receipts, ballots_for, cast_over_websocket, in_threads, join, names_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.alone]
@@ -78,13 +77,6 @@ class Audience:
 
     def __exit__(self, *_):
         self.stop()
-
-
-@pytest.fixture
-def redis():
-    redis = Redis()
-    yield redis
-    redis.remove()
 
 
 @pytest.fixture
