@@ -85,9 +85,8 @@ let package = Package(
             ["Addresses", "Polls", "CRabbitMQ", "JSON", "Store", "Telemetry", "Threads"]),
         // The operators' page travels inside the binary, as it is.
         .target(
-            name: "StatusPage",
-            resources: ["html", "js", "css"].map { .embedInCode("files/status.\($0)") },
-            swiftSettings: swiftSettings),
+            name: "StatusPage", exclude: ["files"], swiftSettings: swiftSettings,
+            plugins: ["FilesPlugin"]),
         // The web application, which is bundled by the build and travels inside the binary.
         .target(
             name: "Page", dependencies: ["Identity"], exclude: ["app", "build", "client", "site"],
@@ -95,9 +94,10 @@ let package = Package(
         .plugin(name: "PagePlugin", capability: .buildTool(), path: "deploy/PagePlugin"),
         // The API for programs to read, as OpenAPI and AsyncAPI.
         .target(
-            name: "Description",
-            resources: ["openapi", "asyncapi"].map { .embedInCode("files/\($0).json") },
-            swiftSettings: swiftSettings),
+            name: "Description", exclude: ["files"], swiftSettings: swiftSettings,
+            plugins: ["FilesPlugin"]),
+        // The files of these two as Swift source.
+        .plugin(name: "FilesPlugin", capability: .buildTool(), path: "deploy/FilesPlugin"),
         room(
             "Gateway",
             [

@@ -2,7 +2,7 @@
 /// says, in the reader's browser, from when it was opened. The files as they were built into the
 /// program.
 package enum StatusPage {
-    package static let document = PackageResources.status_html
-    package static let script = PackageResources.status_js
-    package static let style = PackageResources.status_css
+    package static let document = Files.status_html
+    package static let script = Files.status_js
+    package static let style = Files.status_css
 }
