@@ -1,9 +1,10 @@
 """A private Redis server: in a temporary folder, on a free port and a socket, as an unprivileged
 user where the tests run as root. It dies with the tests. And a proxy that spoils what a subscriber
-hears."""
+hears, and one that makes all late."""
 
 import contextlib
 import os
+import queue
 import random
 import shutil
 import signal
@@ -203,3 +204,79 @@ def _reply(stream) -> bytes:
     if line[:1] == b"*":
         return line + b"".join(_reply(stream) for _ in range(max(0, int(line[1:]))))
     return line
+
+
+class LateProxy:
+    """Between gateways and Redis: all that either says arrives `seconds` later, in order.
+    `connected` holds when each connection was asked for, in monotonic seconds."""
+
+    def __init__(self, server: Redis, seconds: float = 0.0):
+        self.server, self.seconds = server, seconds
+        self.connected: list[float] = []
+        self._reads = threading.Event()
+        self._reads.set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @contextlib.contextmanager
+    def unread(self):
+        """Nothing is taken from Redis, which has to keep what it says, or end the connection."""
+        self._reads.clear()
+        try:
+            yield
+        finally:
+            self._reads.set()
+
+    def close(self):
+        self._reads.set()
+        self._listener.close()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connected.append(time.monotonic())
+                server = socket.socket()
+                # Small, so that what is not read soon fills the buffers of Redis itself.
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                try:
+                    server.connect(("127.0.0.1", self.server.port))
+                except OSError:
+                    client.close()
+                    continue
+                self._sockets += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    late = queue.SimpleQueue()
+                    for call, *arguments in (
+                        (self._take, source, late, source is server), (self._give, target, late)
+                    ):  # fmt: skip
+                        threading.Thread(target=call, args=arguments, daemon=True).start()
+
+    def _take(self, source, late, from_server: bool):
+        data = b"-"
+        while data:
+            try:
+                data = source.recv(1 << 16)
+            except OSError:
+                data = b""
+            if from_server:
+                self._reads.wait()
+            late.put((time.monotonic() + self.seconds, data))
+
+    @staticmethod
+    def _give(target, late):
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = late.get()
+                time.sleep(max(0, due - time.monotonic()))
+                if not data:
+                    break
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
