@@ -1,9 +1,13 @@
 """Peers that cut, pipeline, hang up and never read: BAD_INPUT sections A, B and I6 to I8."""
 
+import contextlib
+import itertools
 import random
+import select
 
 import pytest
 
+import faults
 from gateway import limits
 from wire import Wire, ballot, get, request
 
@@ -82,6 +86,33 @@ def test_ten_thousand_requests_of_a_peer_that_does_not_read_cost_little(gateway)
     assert gateway.get("/polls/").status_code == 200
 
 
+def send_until_stuck(wire: Wire, data: bytes, most: int, seconds: float = 1) -> int:
+    """Sends `data` over and over until the peer has taken nothing for so long. How much it took."""
+    wire.socket.setblocking(False)
+    view, sent = memoryview(data), 0
+    while sent < most:
+        if not select.select([], [wire.socket], [], seconds)[1]:
+            break
+        with contextlib.suppress(BlockingIOError):
+            sent += wire.socket.send(view[sent % len(data) :])
+    return sent
+
+
+def test_of_a_peer_that_does_not_read_no_more_requests_are_read(gateway):  # A38
+    for _ in range(40):
+        gateway.create_poll([f"option {n} " * 20 for n in range(20)])
+    before, most = gateway.resident_bytes(), 64 << 20
+    # More than all buffers on the way hold, of which each kilobyte asks for megabytes.
+    data = get("/polls/?state=all&page_size=100") * 10_000
+    with Wire(gateway, receive_buffer=4096) as wire:
+        assert send_until_stuck(wire, data, most) < most, "it reads on and on"
+        assert gateway.get("/polls/").status_code == 200
+        assert gateway.resident_bytes() - before < 32 << 20
+        wire.socket.settimeout(15)
+        for _ in range(10):
+            assert wire.answer().status == 200
+
+
 def test_an_answer_is_delivered_to_a_peer_that_has_finished_sending(gateway, poll):
     with Wire(gateway) as wire:
         wire.send(ballot(poll, "ada"))
@@ -123,9 +154,57 @@ def test_a_megabyte_of_noise_is_one_refusal_at_most(gateway):
     assert gateway.get("/polls/").status_code == 200
 
 
-def test_two_hundred_fields_whose_names_collide_are_refused_like_any_others(gateway):
+def test_other_protocols_are_not_worth_a_line_each(start_gateway):  # A54
+    gateway = start_gateway()
+    lines = len(gateway.log)
+    noise = random.Random(54).randbytes(4096)
+    for data in (bytes.fromhex("16030100c8010000c40303"), b"SSH-2.0-OpenSSH_9.2\r\n\r\n", noise):
+        for _ in range(50):
+            with Wire(gateway) as wire:
+                wire.send(data + b"\r\n\r\n")
+                wire.rest()
+    assert len(gateway.log) - lines < 15, gateway.log_text()
+
+
+def seconds_used(gateway, data: bytes, times: int, status: int) -> float:
+    """Of the processor, for so many of this request on one connection."""
+    used = faults.cpu_seconds(gateway)
     with Wire(gateway) as wire:
-        wire.send(get("/polls/", *["X-Same: y"] * 90))
-        assert wire.answer().status == 200
+        for _ in range(0, times, 20):
+            wire.send(data * 20)
+            for _ in range(20):
+                assert wire.answer().status == status
+    return faults.cpu_seconds(gateway) - used
+
+
+def test_fields_whose_names_are_alike_cost_what_any_others_do(gateway):  # A46
+    """Of the same letters, length, ends and sum: whatever a table might go by."""
+    letters = "abcdefgh"
+    alike = itertools.islice(itertools.permutations(letters), 95)
+    alike = [f"X-{''.join(each)}-X: y" for each in alike]
+    others = [f"{n % 7 * 'q'}{n}-{'other' * (n % 3)}: y" for n in range(95)]
+    usual = seconds_used(gateway, get("/polls/", *others), 400, 200)
+    assert seconds_used(gateway, get("/polls/", *alike), 400, 200) < 5 * usual + 0.5
+    assert seconds_used(gateway, get("/polls/", *["X-Same: y"] * 95), 400, 200) < 5 * usual + 0.5
+    with Wire(gateway) as wire:
         wire.send(get("/polls/", *["X-Same: y"] * 200))
         assert wire.answer().status == 431
+
+
+ROUTES = {
+    "an unknown word": "/" + "x" * 7_000,
+    "thousands of folders": "/x" * 3_500,
+    "thousands of polls": "/polls/1" * 800 + "/",
+    "escapes": "/" + "%78" * 2_300,
+    "slashes": "/" * 7_000,
+    "digits": "/polls/" + "9" * 7_000 + "/",
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_route_that_leads_nowhere_costs_little_however_long_it_is(gateway, route):  # B11
+    assert seconds_used(gateway, get(ROUTES[route]), 400, 404) < 1
+    with Wire(gateway) as wire:
+        wire.send(get(ROUTES[route] + "x" * 2_000))
+        assert wire.answer().status == 414
+        assert wire.rest() == b""
