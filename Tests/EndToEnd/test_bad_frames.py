@@ -1,10 +1,13 @@
 """WebSocket framing (RFC 6455, sections 5 to 8), row by row its close code: BAD_INPUT section D."""
 
+import contextlib
 import random
 import struct
+import time
 
 import pytest
 
+import faults
 from gateway import limits
 from wire import (
     BINARY,
@@ -301,6 +304,35 @@ def test_a_flood_of_pings_by_a_peer_that_does_not_read_costs_little(gateway):
         assert gateway.resident_bytes() - before < 32 << 20
 
 
+def test_who_pings_and_takes_no_pong_is_closed(start_gateway):  # D24
+    gateway = start_gateway(*limits(ping_period="500ms"))
+    before = gateway.resident_bytes()
+    with Wire(gateway, receive_buffer=4096) as wire:
+        wire.handshake("/ws/")
+        wire.socket.settimeout(0.1)
+        flood = frame(PING, b"p" * 125) * 500
+        deadline = time.monotonic() + 20
+        while faults.limit_hits(gateway, "not-reading") == 0:
+            assert time.monotonic() < deadline, "it is kept for ever"
+            with contextlib.suppress(OSError):
+                wire.socket.send(flood)
+        assert gateway.resident_bytes() - before < 16 << 20
+
+
+def test_a_million_empty_fragments_cost_their_own_socket_and_no_time(gateway):  # D13
+    before, used = gateway.resident_bytes(), faults.cpu_seconds(gateway)
+    data = frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 1_000_000
+    with Wire(gateway) as wire:
+        wire.handshake("/ws/")
+        wire.send(data)
+        # The close, where the flood behind it does not make the kernel reset the connection.
+        rest = wire.rest()
+        assert rest == b"" or rest.startswith(b"\x88") and rest[2:4] == b"\x03\xf0"
+    assert gateway.resident_bytes() - before < 16 << 20
+    assert faults.cpu_seconds(gateway) - used < 2
+    assert gateway.get("/polls/").status_code == 200
+
+
 def test_random_frames_cost_their_own_socket_at_most(gateway, poll):
     dice = random.Random(20261123)
     for _ in range(200):
@@ -333,10 +365,16 @@ def test_a_socket_that_goes_without_a_close_leaves_nothing_behind(gateway, poll,
             message = wire.take_message()
 
 
-def test_megabytes_pass_where_the_limits_are_raised(start_gateway):  # D39
-    gateway = start_gateway("--ws-echo", *limits(message="2MiB", fragments=70_000, outbox="8MiB"))
-    payload = bytes(33 + n % 90 for n in range(1 << 16)) * 32
-    pieces = [payload[i : i + 64] for i in range(0, len(payload), 64)]
+@pytest.mark.parametrize(
+    ("megabytes", "piece"), [(2, 64), pytest.param(16, 65_536, marks=pytest.mark.long)]
+)
+def test_megabytes_pass_where_the_limits_are_raised(start_gateway, megabytes, piece):  # D39
+    size = megabytes << 20
+    gateway = start_gateway(
+        "--ws-echo", *limits(message=f"{megabytes}MiB", fragments=70_000, outbox=4 * size)
+    )
+    payload = bytes(33 + n % 90 for n in range(1 << 16)) * (size >> 16)
+    pieces = [payload[i : i + piece] for i in range(0, len(payload), piece)]
     fragments = frame(TEXT, pieces[0], fin=False)
     fragments += b"".join(frame(CONTINUATION, piece, fin=False) for piece in pieces[1:-1])
     fragments += frame(CONTINUATION, pieces[-1])
@@ -345,5 +383,5 @@ def test_megabytes_pass_where_the_limits_are_raised(start_gateway):  # D39
         for message in (frame(TEXT, payload), fragments):
             wire.send(message)
             assert wire.take_frame() == (TEXT, payload)
-        wire.send(frame(TEXT, announced=(2 << 20) + 1, length_form=127))
+        wire.send(frame(TEXT, announced=size + 1, length_form=127))
         assert wire.close_code() == 1009
