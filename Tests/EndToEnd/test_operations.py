@@ -169,6 +169,31 @@ def is_turned_away(gateway, data: bytes) -> bool:
     return rest == b"" or (rest.startswith(b"HTTP/1.1 503 ") and b'"draining"' in rest)
 
 
+def test_what_was_under_way_when_the_drain_began_is_answered_but_no_handshake(start_gateway):  # C19
+    gateway = start_gateway("--drain", "30s")
+    poll = gateway.create_poll()
+    asked = {"handshake": upgrade("/ws/"), "read": get(), "vote": ballot(poll, "ada")}
+    keepers = [Viewer(gateway, f"/ws/polls/{poll.id}/") for _ in range(20)]
+    wires = {name: Wire(gateway) for name in asked}
+    for name, wire in wires.items():
+        # Each has been answered once, and has sent half of what is next.
+        wire.send(get() + asked[name][:-3])
+        assert wire.answer().status == 200
+    gateway.terminate()
+    keepers[0].until("draining")
+    for (name, wire), status in zip(wires.items(), (503, 200, 201), strict=True):
+        wire.send(asked[name][-3:])
+        answer = wire.answer()
+        assert answer.status == status, name
+        assert answer.fields["connection"].lower() == "close"
+        if status == 503:
+            assert answer.code == "draining" and answer.fields["retry-after"].isdigit()
+        assert wire.rest() == b""
+    gateway.terminate()
+    gateway.wait(10)
+    assert gateway.stored_ballots() == 1
+
+
 def test_before_the_drain_begins_all_is_served_but_nobody_new_is_sent_here(start_gateway):
     gateway = start_gateway("--drain-delay", "2s", "--drain", "1s")
     poll = gateway.create_poll()

@@ -3,7 +3,8 @@
 import pytest
 
 from answers import refused
-from wire import Wire, upgrade
+from test_identity import new_identity
+from wire import Wire, text, upgrade
 
 # The store makes no difference.
 pytestmark = pytest.mark.once
@@ -50,6 +51,24 @@ def test_a_listed_page_opens_a_websocket(listed, origin):
 def test_any_other_page_is_refused(listed, origin):
     answer = handshake(listed, f"Origin: {origin}")
     assert (answer.status, answer.code) == (403, "origin_not_allowed")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.com", "null"])
+def test_no_cookie_opens_a_websocket_for_another_page(listed, origin):  # C08
+    poll = listed.create_poll()
+    cookie, _ = new_identity(listed, poll)
+    vote = text({"type": "vote", "poll_id": poll.id, "option_ids": poll.options[:1]})
+    with Wire(listed) as wire:
+        wire.send(upgrade("/ws/", f"Cookie: {cookie}", f"Origin: {origin}") + vote)
+        answer = wire.answer()
+        assert (answer.status, answer.code) == (403, "origin_not_allowed")
+        assert "set-cookie" not in answer.fields
+        assert wire.rest() == b""
+    assert listed.results(poll)["total"] == 0
+    with Wire(listed) as wire:  # which is who may vote, where a listed page asks
+        wire.send(upgrade("/ws/", f"Cookie: {cookie}", f"Origin: {GOOD}") + vote)
+        assert wire.answer().status == 101
+        assert wire.take_message()["type"] == "ack"
 
 
 def test_two_origins_are_refused(listed):
