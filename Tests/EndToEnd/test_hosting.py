@@ -1,10 +1,14 @@
 """What the host of a poll may do with it: change, open, close, delete."""
 
+import threading
+import time
+
 import pytest
 
 from answers import TIME, refused
-from gateway import in_the_future
+from gateway import Poll, in_the_future
 from live import Viewer
+from voting import in_threads, join
 
 HOST_CALLS = [
     ("PATCH", ""), ("DELETE", ""), ("POST", "open/"), ("POST", "close/"),
@@ -67,6 +71,67 @@ def test_options_stay_after_the_first_ballot(gateway, poll):
     refused(change(gateway, poll, options=["Red", "Green"]), 409, "has_ballots")
     assert change(gateway, poll, title="Words may change").status_code == 200
     assert gateway.results(poll)["counts"] == [0, 1]
+
+
+def test_a_ballot_for_an_option_that_was_replaced_is_for_none(gateway, poll):  # F02, F12
+    """Its id is nobody's any more, least of all that of the option in its place."""
+    with Viewer(gateway, f"/ws/polls/{poll.id}/") as viewer:
+        viewer.until("snapshot")
+        changed = change(gateway, poll, options=["Red", "Green"]).json()
+        assert not {option["id"] for option in changed["options"]} & set(poll.options)
+        for _ in range(2):
+            refused(gateway.vote(poll, 0, "ada"), 404, "option_not_found")
+            assert viewer.vote(poll, 1, voter="ada")["code"] == "option_not_found"
+        viewer.said_by_now()
+        shown = [each["poll"] for each in viewer.messages if each["type"] == "snapshot"][-1]
+        assert shown["options"] == changed["options"]
+    now = Poll(changed | {"host_key": poll.host_key})
+    gateway.cast(now, 1, "ada")
+    assert gateway.vote(now, 1, "ada").json()["repeated"] is True
+    refused(gateway.vote(now, 0, "ada"), 409, "already_voted")
+    refused(gateway.vote(poll, 1, "ada"), 404, "option_not_found")
+    refused(change(gateway, poll, options=["a", "b"]), 409, "has_ballots")
+    assert gateway.results(poll)["counts"] == [0, 1]
+
+
+def test_a_ballot_whose_answer_was_lost_is_repeated_behind_a_change(gateway):  # F07, F08, F12
+    for allows, again in ((False, "already_voted"), (True, "changed")):
+        poll = gateway.create_poll(change_vote=allows)
+        gateway.vote(poll, 0, "ada", headers={"Prefer": "respond-async"})
+        gateway.cast(poll, 0, "bob")
+        refused(change(gateway, poll, options=["Red", "Green"]), 409, "has_ballots")
+        assert change(gateway, poll, title="Another title").status_code == 200
+        assert gateway.vote(poll, 0, "ada").json()["repeated"] is True
+        answer = gateway.vote(poll, 1, "ada").json()
+        assert answer.get("status") == again or answer["error"]["code"] == again
+        assert gateway.results(poll)["counts"] == ([1, 1] if allows else [2, 0])
+        assert gateway.audit(poll)["consistent"] is True
+
+
+def test_options_that_change_while_ballots_come_are_the_old_or_the_new_ones(gateway):  # F06, F29
+    """Whoever is first: the ballots, and then nothing changes, or the change, and none counts."""
+    for turn in range(20):
+        poll = gateway.create_poll()
+        statuses, together = [], threading.Barrier(6)
+
+        def vote(number: int, poll=poll, statuses=statuses, together=together):
+            together.wait(10)
+            statuses.append(gateway.vote(poll, 0, f"voter {number}").status_code)
+
+        threads = in_threads(*((vote, number) for number in range(5)))
+        together.wait(10)
+        time.sleep(turn % 5 * 0.001)
+        answer = change(gateway, poll, options=["Red", "Green", "Blue"])
+        join(threads)
+        results = gateway.results(poll)
+        if answer.status_code == 200:
+            assert statuses == [404] * 5
+            assert results["counts"] == [0, 0, 0]
+        else:
+            refused(answer, 409, "has_ballots")
+            assert statuses == [201] * 5
+            assert results["counts"] == [5, 0]
+        assert gateway.audit(poll)["consistent"] is True
 
 
 @pytest.mark.parametrize(
