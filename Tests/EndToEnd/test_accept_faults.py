@@ -59,8 +59,8 @@ def test_out_of_descriptors_nobody_is_lost_and_whoever_comes_is_let_go(start_gat
             assert faults.limit_hits(gateway, "descriptors") > 100
             # It is over, and nothing spins.
             used = faults.cpu_seconds(gateway)
-            time.sleep(1)
-            assert faults.cpu_seconds(gateway) - used < 0.4
+            time.sleep(2)
+            assert faults.cpu_seconds(gateway) - used < 0.2 * 2
             for viewer in onlookers.viewers:
                 assert all(message["type"] == "viewers" for message in viewer.said_by_now())
             for wire in wires:

@@ -1,4 +1,5 @@
-"""Peers that are slow for ever, or gone without a word, are not kept: BAD_INPUT A56, A57, H08."""
+"""Peers that are slow for ever, or gone without a word, are not kept, and who answers is: BAD_INPUT
+A56, A57, D44 and H08."""
 
 import contextlib
 import subprocess
@@ -12,6 +13,7 @@ import attackers
 import faults
 from attackers import attacked
 from gateway import eventually, limits
+from live import Viewer
 from test_faults import descriptors, metric, shed
 from voting import in_threads
 from wire import Wire, get
@@ -99,9 +101,20 @@ def test_drips_do_not_keep_memory_short(start_gateway):  # A57, I6
 
 
 @pytest.mark.skipif(not faults.can_vanish(), reason="no network namespace can be made here")
-def test_peers_that_vanish_are_reaped_and_nobody_else(tmp_path):  # H08
+@pytest.mark.parametrize(("count", "period"),
+                         [(100, 1), pytest.param(5_000, 8, marks=pytest.mark.long)])  # fmt: skip
+def test_peers_that_vanish_are_reaped_and_nobody_else(tmp_path, count, period):  # H08
+    command = faults.in_network_of_its_own("half_open.py", tmp_path, count, period)
     done = subprocess.run(
-        faults.in_network_of_its_own("half_open.py", tmp_path), capture_output=True, text=True,
-        timeout=55, cwd=Path(__file__).parent,
-    )  # fmt: skip
+        command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parent
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_who_only_answers_pings_is_kept_for_ever(start_gateway):  # D44
+    gateway = start_gateway(*limits(ping_period="1s"))
+    viewers = [Viewer(gateway, ping_interval=None) for _ in range(20)]
+    time.sleep(60)
+    for viewer in viewers:
+        assert viewer.said_by_now() == []
