@@ -148,6 +148,19 @@ def test_a_context_that_was_given_up_is_not_there(gateway):  # D36
         assert wire.close_code() in (1002, 1007)
 
 
+@pytest.mark.parametrize("offer", [offer for offer in OFFERS if "client_max" in offer])
+def test_no_window_of_a_client_is_ever_too_large(gateway, offer):  # D36
+    """None is agreed on, whatever it offers, so that it may use the largest."""
+    half = random.Random(37).randbytes(2_000).hex().encode()
+    text = half + half  # the second half leans on what is 4,000 bytes back
+    with Wire(gateway) as wire:
+        agreed = opened(wire, offer)
+        assert "client_max_window_bits" not in agreed
+        wire.send(frame(TEXT, deflated(text), reserved=RSV1))
+        bits = int(agreed.get("server_max_window_bits") or 15)
+        assert take_compressed(wire, bits) == (TEXT, text)
+
+
 def test_a_compressed_message_takes_pings_between_its_fragments(gateway):
     with Wire(gateway) as wire:
         opened(wire)

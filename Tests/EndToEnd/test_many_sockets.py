@@ -1,5 +1,5 @@
 """Sockets by the thousand: what each costs, and what it costs others when they come and go:
-BAD_INPUT C17, C23, H04, H11 and H13."""
+BAD_INPUT C17, C23, D37, H04, H11 and H13."""
 
 import collections
 import contextlib
@@ -12,9 +12,10 @@ from gateway import eventually
 from onlookers import Onlookers
 from redis import Redis
 from test_accept_faults import ask_all
+from test_bad_compression import RSV1, deflated
 from test_faults import PATIENCE_MS, descriptors
 from test_relay import metric, wait_until_joined
-from wire import Wire, get, post_json, upgrade
+from wire import TEXT, Wire, frame, get, post_json, upgrade
 
 pytestmark = pytest.mark.takes(25)
 
@@ -30,13 +31,13 @@ def create_polls(gateway, count: int) -> list[dict]:
     return made
 
 
-def open_sockets(stack, gateway, paths) -> list[Wire]:
+def open_sockets(stack, gateway, paths, *fields: str) -> list[Wire]:
     """A socket for each path, a hundred handshakes at a time."""
     wires = []
     for start in range(0, len(paths), 100):
         some = [stack.enter_context(Wire(gateway)) for _ in paths[start : start + 100]]
         for wire, path in zip(some, paths[start:], strict=False):
-            wire.send(upgrade(path))
+            wire.send(upgrade(path, *fields))
         for wire in some:
             assert wire.answer().status == 101
         wires += some
@@ -87,13 +88,22 @@ def test_many_polls_with_a_viewer_each_cost_little(start_gateway):  # H11
 
 
 @pytest.mark.once
-def test_an_idle_socket_costs_some_kilobytes(start_gateway):  # H04, C23
+@pytest.mark.parametrize("fields", [(), ("Sec-WebSocket-Extensions: permessage-deflate",)],
+                         ids=["plain", "compressed"])  # fmt: skip
+def test_an_idle_socket_costs_some_kilobytes(start_gateway, fields):  # C23, D37, H04
+    count = 2_000
     gateway = start_gateway()
+    ping = b'{"type":"ping"}'
+    hello = frame(TEXT, deflated(ping), reserved=RSV1) if fields else frame(TEXT, ping)
     with contextlib.ExitStack() as stack:
-        open_sockets(stack, gateway, ["/ws/"] * 500)
+        open_sockets(stack, gateway, ["/ws/"] * 500, *fields)
         before = gateway.resident_bytes()
-        open_sockets(stack, gateway, ["/ws/"] * 2_500)
-        assert (gateway.resident_bytes() - before) / 2_500 < 20 << 10
+        wires = open_sockets(stack, gateway, ["/ws/"] * count, *fields)
+        for wire in wires:
+            wire.send(hello)
+        for wire in wires:
+            assert wire.take_message() == {"type": "pong"}
+        assert (gateway.resident_bytes() - before) / count < 20 << 10
     eventually(lambda: descriptors(gateway) < 60)
 
 
