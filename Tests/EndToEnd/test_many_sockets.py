@@ -1,5 +1,5 @@
 """Sockets by the thousand: what each costs, and what it costs others when they come and go:
-BAD_INPUT C17, C23, D37, H04, H11 and H13."""
+BAD_INPUT C17, C23, D37, H04, H09, H11 and H13."""
 
 import collections
 import contextlib
@@ -15,7 +15,7 @@ from test_accept_faults import ask_all
 from test_bad_compression import RSV1, deflated
 from test_faults import PATIENCE_MS, descriptors
 from test_relay import metric, wait_until_joined
-from wire import TEXT, Wire, frame, get, post_json, upgrade
+from wire import TEXT, Wire, frame, get, post_json, text, upgrade
 
 pytestmark = pytest.mark.takes(25)
 
@@ -51,7 +51,7 @@ def take_of(wire: Wire, kind: str) -> dict:
 
 
 def test_many_polls_with_a_viewer_each_cost_little(start_gateway):  # H11
-    count = 1_200 if stores.KIND == "sqlite" else 300
+    count = 600 if stores.KIND == "sqlite" else 200
     with contextlib.ExitStack() as stack:
         arguments = []
         if stores.KIND == "postgres":
@@ -85,6 +85,26 @@ def test_many_polls_with_a_viewer_each_cost_little(start_gateway):  # H11
         assert all(each / (count // 2) < 20 << 10 for each in grown), grown
     if arguments:
         eventually(lambda: metric(gateway, "channels") == 0)
+
+
+@pytest.mark.once
+def test_who_looks_at_one_poll_after_the_other_holds_none_of_them(start_gateway):  # H09
+    gateway = start_gateway()
+    polls = [poll["id"] for poll in create_polls(gateway, 1_000)]
+    resident = []
+    with Wire(gateway) as wire:
+        wire.handshake("/ws/")
+        for start in range(0, len(polls), 100):
+            some = polls[start : start + 100]
+            wire.send(text({"type": "subscribe", "poll_ids": some}))
+            for poll in some:
+                assert take_of(wire, "snapshot")["poll"]["id"] == poll
+            wire.send(text({"type": "unsubscribe", "poll_ids": some}))
+            resident.append(gateway.resident_bytes())
+        # Which leaves room for those that it may watch, and for no others.
+        wire.send(text({"type": "subscribe", "poll_ids": polls[:128]}))
+        assert [take_of(wire, "snapshot")["poll"]["id"] for _ in range(128)] == polls[:128]
+    assert resident[-1] - resident[4] < 16 << 20, resident
 
 
 @pytest.mark.once
