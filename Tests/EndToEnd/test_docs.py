@@ -1,5 +1,6 @@
 """The documents say what is so: links lead somewhere, what is named exists, commands run."""
 
+import collections
 import os
 import re
 import subprocess
@@ -174,6 +175,48 @@ def test_files_that_are_named_exist():
     text = "".join(FENCE.sub("", page.read_text()) for page in pages)
     named = re.findall(r"`((?:deploy|docs|Sources|CSources|Tests|Benchmarks)/[\w./-]+)`", text)
     assert {name for name in named if not (REPOSITORY / name).exists()} == set()
+
+
+ROWS = [REPOSITORY / "docs" / name for name in ("bad-input.md", "faults.md")]
+TESTS = Path(__file__).parent
+
+
+def rows() -> list[tuple[set[str], str]]:
+    """Of the tables "Row by row", what each is for and which tests it names."""
+    found = []
+    for page in ROWS:
+        text = re.search(r"^## Row by row\n(.*?)^## ", page.read_text(), re.DOTALL | re.MULTILINE)[
+            1
+        ]
+        for line in re.findall(r"^\| [A-K]\d\d.*", text, re.MULTILINE):
+            _, labels, _, tests, _ = line.split("|")
+            ids = set(re.findall(r"[A-K]\d\d", labels))
+            for letter, first, last in re.findall(r"([A-K])(\d\d) to [A-K](\d\d)", labels):
+                ids |= {f"{letter}{n:02}" for n in range(int(first), int(last) + 1)}
+            found.append((ids, tests))
+    return found
+
+
+def test_each_row_of_bad_input_names_a_test_that_exists():
+    missing, counts = [], collections.Counter()
+    for ids, tests in rows():
+        counts.update(ids)
+        names = re.findall(r"`([^`]+)`", tests)
+        assert names, ids
+        for file, _, test in (name.partition("::") for name in names):
+            source = TESTS / file if test else REPOSITORY / file
+            if not source.exists() or (test and f"\ndef {test}(" not in source.read_text()):
+                missing.append((file, test))
+    assert not missing
+    assert len(counts) > 250 and max(counts.values()) == 1, "a row stands twice"
+
+
+def test_each_row_that_a_test_names_is_on_the_page():
+    known = set().union(*(ids for ids, _ in rows()))
+    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    # As the name of a row in a table, or behind a test's.
+    labels = re.findall(r'(?<=")[A-K]\d\d(?= )|(?<=# )[A-K]\d\d(?:, [A-K]\d\d)*', sources)
+    assert set(re.findall(r"[A-K]\d\d", " ".join(labels))) - known == {"I10"}, "an invariant"
 
 
 def test_the_commands_of_the_quick_start_run(gateway):
