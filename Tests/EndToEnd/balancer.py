@@ -1,5 +1,6 @@
 """HAProxy in front of a gateway, as an operator runs it: in TCP mode, naming its clients."""
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -49,3 +50,15 @@ class Balancer:
     def __exit__(self, *_):
         self._process.terminate()
         self._process.wait()
+
+
+@contextlib.contextmanager
+def reached(way: str, start, folders, *options):
+    """What `start` makes of the options, by itself ("direct") or behind HAProxy."""
+    if way == "direct":
+        yield start(*options)
+        return
+    gateway = start("--proxy-protocol", "required", *options)
+    with Balancer(gateway, folders.mktemp("balancer")) as balancer:
+        gateway.reach_at(*balancer.address)
+        yield gateway

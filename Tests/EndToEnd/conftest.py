@@ -3,7 +3,7 @@
 import pytest
 
 import stores
-from balancer import Balancer
+from balancer import reached
 from browser import browser, site, visit  # noqa: F401 -- fixtures
 from gateway import Gateway, Poll
 from redis import Redis
@@ -65,12 +65,7 @@ def gateway(start_module_gateway) -> Gateway:
 def reached_both_ways(request, start_module_gateway, tmp_path_factory) -> Gateway:
     """A gateway with every default, by itself and behind HAProxy: what is wrong is refused alike. A
     module that wants both returns it as its `gateway`."""
-    if request.param == "direct":
-        yield start_module_gateway()
-        return
-    gateway = start_module_gateway("--proxy-protocol", "required")
-    with Balancer(gateway, tmp_path_factory.mktemp("balancer")) as balancer:
-        gateway.reach_at(*balancer.address)
+    with reached(request.param, start_module_gateway, tmp_path_factory) as gateway:
         yield gateway
 
 

@@ -10,6 +10,12 @@ from wire import TEXT, Wire, frame, request
 # The store makes no difference.
 pytestmark = pytest.mark.once
 
+
+@pytest.fixture(scope="module")
+def gateway(reached_both_ways):
+    return reached_both_ways
+
+
 SYNTAX = {
     "E01 nothing": b"",
     "E01 only spaces": b"   ",

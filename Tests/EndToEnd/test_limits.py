@@ -6,6 +6,7 @@ import time
 import pytest
 
 from answers import refused, retry_after
+from balancer import reached
 from gateway import eventually, limits
 from live import Viewer
 from wire import (
@@ -25,14 +26,16 @@ from wire import (
 pytestmark = [pytest.mark.once, pytest.mark.takes(20)]
 
 
-@pytest.fixture(scope="module")
-def gateway(start_module_gateway):
+@pytest.fixture(scope="module", params=["direct", "haproxy"])
+def gateway(request, start_module_gateway, tmp_path_factory):
     """Small sizes and long times: what is counted here is bytes."""
-    return start_module_gateway(
+    options = (
         "--ws-echo",
         *limits(request_line=200, head=1000, fields=20, body=2000),
         *limits(message=1000, fragments=8, subscriptions=5),
     )
+    with reached(request.param, start_module_gateway, tmp_path_factory, *options) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")
