@@ -45,6 +45,22 @@ def test_bases_are_named_to_their_release(steps):
         assert not base.endswith(":latest"), base
 
 
+def lines(name) -> list[str]:
+    text = (REPOSITORY / name).read_text()
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_what_no_commit_has_stays_out_of_the_build():
+    """A database, with the keys that cookies are signed with, above all. A name in .gitignore is
+    meant at any depth, and in .dockerignore at the root alone."""
+    ignored = [
+        line.strip("/") if line.startswith("/") else "**/" + line.rstrip("/")
+        for line in lines(".gitignore")
+    ]
+    assert lines(".dockerignore") == [".git", *ignored]
+    assert {"**/*.db", "**/*.db-wal"} <= set(ignored)
+
+
 def test_only_the_binary_comes_from_the_build(final):
     assert given(final, "COPY") == ["--from=build /pollstream /usr/local/bin/pollstream"]
     assert given(final, "ADD") == []
