@@ -76,6 +76,16 @@ def test_published_ports_are_listened_on(name):
         assert published == listened
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_not_for_voters_is_published_on_this_machine_alone(name):
+    gateways = gateways_of(name)
+    for key, service in described(name)["services"].items():
+        if key != "balancer" and key not in gateways:
+            assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), key
+    published = [port for one in gateways.values() for port in one.get("ports", [])]
+    assert not any(port.rpartition(":")[2] == "9090" for port in published)
+
+
 def test_what_the_monitoring_mounts_is_there_and_fits_together():
     services = described("compose.yaml")["services"]
     watching = {

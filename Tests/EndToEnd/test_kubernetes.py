@@ -38,6 +38,22 @@ def test_all_select_the_pods_of_the_one_deployment(objects):
     assert "replicas" not in objects["Deployment"]["spec"]
 
 
+def test_votes_come_from_everywhere_and_operations_from_prometheus_alone(objects, container):
+    policy = objects["NetworkPolicy"]["spec"]
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    assert policy["policyTypes"] == ["Ingress"]
+    sources = {}
+    for rule in policy["ingress"]:
+        # A rule without ports is for all of them.
+        for port in rule["ports"]:
+            sources.setdefault(port["port"], []).append(rule.get("from"))
+    assert set(sources) == {port["name"] for port in container["ports"]}
+    assert sources["http"] == [None]
+    (allowed,) = sources["ops"]
+    assert allowed and all(one["namespaceSelector"]["matchLabels"] for one in allowed)
+
+
 def test_a_drain_fits_into_the_time_that_a_pod_is_given(pod, container):
     given = dict(re.findall(r"--(drain|drain-delay)=(\d+)s", " ".join(container["args"])))
     assert pod["terminationGracePeriodSeconds"] >= sum(map(int, given.values())) + 10
