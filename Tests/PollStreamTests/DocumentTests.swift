@@ -23,6 +23,14 @@ struct DocumentTests {
         #expect(heading.map { String($0.1) } == Version.current)
     }
 
+    @Test(arguments: ["openapi.json", "asyncapi.json"])
+    func `the version is that of the API's descriptions`(file: String) throws {
+        let read = try JSONSerialization.jsonObject(
+            with: Data(text("Sources/Description/files/\(file)").utf8))
+        let info = try #require((read as? [String: Any])?["info"] as? [String: Any])
+        #expect(info["version"] as? String == Version.current)
+    }
+
     @Test func `docs/configuration.md is what the program prints`() throws {
         #expect(
             try text("docs/configuration.md") == Reference.markdown + "\n",
