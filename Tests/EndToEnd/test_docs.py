@@ -27,8 +27,7 @@ def anchors(page) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in plain}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_links_lead_somewhere(page):
+def broken_links(page) -> list[str]:
     broken = []
     text = FENCE.sub("", page.read_text())
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -38,7 +37,22 @@ def test_links_lead_somewhere(page):
         place = (page.parent / path).resolve() if path else page
         if not place.exists() or (anchor and anchor not in anchors(place)):
             broken.append(target)
-    assert not broken
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page):
+    assert not broken_links(page)
+
+
+def test_links_of_a_release_lead_somewhere(tmp_path):
+    """In the folder where it lies beside nothing else of the repository."""
+    subprocess.run([REPOSITORY / "deploy" / "papers", tmp_path], check=True, timeout=50)
+    pages = sorted(tmp_path.rglob("*.md"))
+    assert tmp_path / "docs" / "troubleshooting.md" in pages and len(pages) > 40
+    assert {page: links for page in pages if (links := broken_links(page))} == {}
+    brought = {path.name for path in (tmp_path / "deploy").rglob("*") if path.is_file()}
+    assert {"alerts.yml", "pollstream.json", "haproxy.cfg", "pollstream.yaml"} <= brought
 
 
 def test_each_page_is_in_the_index():
