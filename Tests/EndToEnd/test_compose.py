@@ -4,6 +4,7 @@ describes starts as described, on private servers in place of the containers."""
 import os
 import re
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,25 @@ def test_the_balancer_of_the_compose_file_is_one(tmp_path):
         ["haproxy", "-c", "-f", tmp_path / "haproxy.cfg"], capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_balancer_of_the_parts_is_the_one_they_believe():
+    """haproxy.services.cfg finds the parts by their names and ports; test_services.py runs it."""
+    compose = described("compose.services.yaml")
+    balancer = compose["services"]["balancer"]
+    (mount,) = balancer["volumes"]
+    source, _, _ = mount.split(":")
+    text = (REPOSITORY / "deploy" / source).read_text()
+    for name, part in gateways_of("compose.services.yaml").items():
+        (listen,) = [word for word in part["command"] if word.startswith("--listen=")]
+        assert f" {name}:{listen.rpartition(':')[2]} " in text
+        assert name in balancer["depends_on"]
+        address = balancer["networks"]["default"]["ipv4_address"]
+        assert part["environment"]["POLLSTREAM_TRUSTED_PROXY"] == address
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(network["subnet"])
+    assert ip_address(address) not in ip_network(network["ip_range"])
+    assert balancer["ports"] == ["8080:8080"] and "\n    bind :8080\n" in text
 
 
 def test_the_image_has_the_libraries_that_the_binary_asks_for():

@@ -217,9 +217,10 @@ def test_without_the_option_a_header_is_a_malformed_request(start_gateway):
     assert status(said(gateway.address, line("1.2.3.4") + b"GET / HTTP/1.0\r\n\r\n")) == 400
 
 
-def test_the_configuration_that_is_shipped_is_valid():
+@pytest.mark.parametrize("name", ["haproxy.cfg", "haproxy.services.cfg"])
+def test_the_configuration_that_is_shipped_is_valid(name):
     done = subprocess.run(
-        ["haproxy", "-c", "-f", REPOSITORY / "deploy" / "haproxy.cfg"], capture_output=True
+        ["haproxy", "-c", "-f", REPOSITORY / "deploy" / name], capture_output=True
     )
     assert done.returncode == 0, done.stderr.decode()
 
