@@ -57,6 +57,12 @@ package final class Retention: @unchecked Sendable {
         text.counter(
             "pollstream_retention_removed_ballots_total", "Ballots that were removed.",
             removed.value)
+        text.gauge(
+            "pollstream_retention_storage_up", "1 while retention reaches its store.",
+            health.isHealthy ? 1 : 0)
+        text.counter(
+            "pollstream_retention_storage_losses_total", "How often retention lost its store.",
+            health.lossCount)
     }
 
     private func run() {

@@ -34,7 +34,7 @@ final class EventPublisher: @unchecked Sendable {
 
     private let settings: EventSettings
     private let store: any EventStore
-    private let statistics: EventStatistics
+    private let statistics = EventStatistics()
     private let brokerHealth: Health
     private let storeHealth: Health
     /// Who we are to the other gateways.
@@ -62,12 +62,9 @@ final class EventPublisher: @unchecked Sendable {
     /// For one word of the broker, while there is something else to look after.
     private static let patienceMilliseconds = 100
 
-    init(
-        settings: EventSettings, store: any EventStore, statistics: EventStatistics, log: Log
-    ) {
+    init(settings: EventSettings, store: any EventStore, log: Log) {
         self.settings = settings
         self.store = store
-        self.statistics = statistics
         brokerHealth = Health(of: "publishing events", log: log, now: Clock.monotonicNanoseconds)
         storeHealth = Health(of: "storage of events", log: log, now: Clock.monotonicNanoseconds)
         backoff = Backoff(base: settings.retryBase, limit: settings.retryLimit)
@@ -83,6 +80,16 @@ final class EventPublisher: @unchecked Sendable {
     func stop(until deadline: Int64) {
         monitor.withLock { stopsAt = deadline }
         monitor.signal()
+    }
+
+    func write(to text: inout MetricsText) {
+        statistics.write(to: &text)
+        text.gauge(
+            "pollstream_events_storage_up", "1 while the events reach their store.",
+            storeHealth.isHealthy ? 1 : 0)
+        text.counter(
+            "pollstream_events_storage_losses_total", "How often the events lost their store.",
+            storeHealth.lossCount)
     }
 
     func run() {
@@ -114,6 +121,8 @@ final class EventPublisher: @unchecked Sendable {
             throw .broker(AMQPConnection.Failure(reason: "it has refused a message"))
         }
         guard try hasTurn() else {
+            // The store has answered too, and nothing else is asked of it here.
+            storeHealth.recover()
             brokerHealth.recover()
             return Rest(duration: settings.renewal)
         }

@@ -9,7 +9,6 @@ import Threads
 /// the broker, and memory holds a page. Of several gateways one publishes at a time.
 package final class Events: Sendable {
     private let publisher: EventPublisher
-    private let statistics = EventStatistics()
     private let threads = ThreadGroup()
 
     /// - Parameters:
@@ -17,8 +16,7 @@ package final class Events: Sendable {
     ///   - store: used by its thread only; it records already.
     ///   - log: is told when the broker is lost and when it is back.
     package init(settings: EventSettings, store: any EventStore, log: Log) {
-        publisher = EventPublisher(
-            settings: settings, store: store, statistics: statistics, log: log)
+        publisher = EventPublisher(settings: settings, store: store, log: log)
     }
 
     /// Once, when the database is there.
@@ -37,5 +35,5 @@ package final class Events: Sendable {
         return threads.join(until: deadline + 500_000_000)
     }
 
-    package func write(to text: inout MetricsText) { statistics.write(to: &text) }
+    package func write(to text: inout MetricsText) { publisher.write(to: &text) }
 }

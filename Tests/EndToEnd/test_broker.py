@@ -351,6 +351,27 @@ def test_when_the_one_that_tells_is_gone_another_does(service, two_gateways, how
 
 
 @pytest.mark.postgres
+def test_a_database_that_gives_nobody_the_turn_shows_and_stops_no_vote(service, two_gateways):
+    first, second = two_gateways
+    poll = first.create_poll(["a", "b"])
+    service.take(lambda: len(service.received) == 1)
+    database = first.store
+    with database.server.connect(database.name) as connection, connection.transaction():
+        connection.execute("LOCK TABLE pollstream.events_publisher IN ACCESS EXCLUSIVE MODE")
+        for gateway in two_gateways:
+            wait_for(lambda gateway=gateway: metric(gateway, "storage_up") == 0)
+            gateway.wait_for_line("storage of events lost")
+        first.cast(poll, 0, "Ada")
+        second.cast(poll, 1, "Bob")
+    # Who has the turn and who has not.
+    for gateway in two_gateways:
+        wait_for(lambda gateway=gateway: metric(gateway, "storage_up") == 1)
+        assert metric(gateway, "storage_losses_total") >= 1
+    service.take(lambda: len(set(service.ids)) == 3)
+    assert service.counts(poll) == [1, 1]
+
+
+@pytest.mark.postgres
 def test_who_has_no_broker_commits_for_those_who_have(server, broker, service, start_gateway):
     database = server.create_database()
     teller = start_gateway("--events", broker.url, store=database)
