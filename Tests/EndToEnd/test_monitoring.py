@@ -47,12 +47,13 @@ def dashboard_expressions() -> list[str]:
 
 def promtool(*arguments) -> str:
     done = subprocess.run(
-        ["promtool", *arguments], capture_output=True, text=True, timeout=60, cwd=ALERTS.parent
+        ["promtool", *arguments], capture_output=True, text=True, timeout=240, cwd=ALERTS.parent
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+@pytest.mark.timeout(300)
 def test_the_alerts_are_rules_and_do_what_their_tests_say():
     promtool("check", "rules", ALERTS.name)
     promtool("test", "rules", ALERTS_TEST.name)
@@ -158,18 +159,21 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory, start_module_gateway):
-    """Two gateways, the first over TLS, that have told each other of votes, the second with a
-    broker that is away, and a Prometheus that has seen it."""
+    """Two gateways, the first over TLS, that have told each other of votes, the second with
+    all that is optional and a broker that is away, and a Prometheus that has seen it."""
     database, redis = Server(fsync="off"), Redis()
     store = database.create_database()
     authority = Authority(tmp_path_factory.mktemp("tls"))
     certificate = authority.sign("gateway", "localhost", days=90).options
+    secret = tmp_path_factory.mktemp("keys") / "secret"
+    secret.write_text("0123456789abcdef" * 2)
     gateways = [
         start_module_gateway(
             "--redis", redis.url, *certificate, store=store, authority=authority
         ),
         start_module_gateway(
-            "--redis", redis.url, "--events", f"amqp://127.0.0.1:{free_port()}/", store=store
+            "--redis", redis.url, "--events", f"amqp://127.0.0.1:{free_port()}/",
+            "--retain", "1d", "--jwt-key", secret, store=store,
         ),
     ]  # fmt: skip
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), gateways)
