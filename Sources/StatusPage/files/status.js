@@ -108,9 +108,24 @@ const CHARTS = [
   ["Sent", "bytes over all sockets", bytesPerSecond, rate("pollstream_sent_bytes_total")],
   ["Processor", "of one core", percent, rate("process_cpu_seconds_total")],
   ["Memory", "in physical pages", bytes, gauge("process_resident_memory_bytes")],
+  ["Buffers", "of the bytes they may hold; from 75 % work is turned away", percent,
+    ratio("pollstream_buffer_bytes", "pollstream_buffer_bytes_limit")],
   ["Descriptors", "of those that may be open", percent, ratio("process_open_fds", "process_max_fds")],
 ].map(([title, about, unit, first, second, name]) =>
   ({ title, about, unit, measures: second ? [first, second] : [first], name, points: [] }));
+
+// ---- What the gateway needs, and what of it is 1 while it is reached; all of it is shown, if in use ----
+
+const PARTS = [
+  ["database", {
+    ballots: "pollstream_ledger_storage_up", polls: "pollstream_catalogue_storage_up",
+    events: "pollstream_events_storage_up", retention: "pollstream_retention_storage_up",
+  }],
+  ["Redis", {
+    publishing: "pollstream_relay_publishing", hearing: "pollstream_relay_subscribed",
+  }],
+  ["broker", { events: "pollstream_events_connected" }],
+];
 
 // ---- Drawing ----
 
@@ -195,6 +210,19 @@ function show(state, text) {
   place.textContent = text;
 }
 
+function showParts(families) {
+  const list = document.getElementById("parts");
+  list.replaceChildren();
+  for (const [part, gauges] of PARTS) {
+    const states = Object.entries(gauges).map(([use, name]) => [use, sum(families, name)])
+      .filter(([, value]) => value !== null);
+    if (!states.length) continue;
+    const lost = states.filter(([, value]) => value === 0).map(([use]) => use);
+    element(list, "li", lost.length ? "bad" : "good",
+      lost.length ? `${part} lost: ${lost.join(", ")}` : `${part} reached`);
+  }
+}
+
 // ---- Asking ----
 
 let before = null;
@@ -207,6 +235,7 @@ async function ask() {
   if (sum(families, "pollstream_draining")) show("bad", "draining");
   else if (sum(families, "pollstream_ready")) show("good", "ready");
   else show("bad", "not ready: no storage");
+  showParts(families);
   document.getElementById("version").textContent =
     families.get("pollstream_build_info")[0].labels.version;
   document.getElementById("since").textContent = `${location.host}, since `
@@ -226,6 +255,7 @@ async function askAgain() {
     await ask();
   } catch (error) {
     show("bad", `no answer: ${error.message}`);
+    showParts(new Map());
     before = null;
   }
   setTimeout(askAgain, PERIOD_MS);
