@@ -135,14 +135,11 @@ class RedisCluster:
             node.remove()
 
 
-class SpoilingProxy:
-    """Between a gateway and Redis: of the messages to its subscribers a share is lost, a share
-    doubled, and a share told after the next. Everything else passes."""
+class Proxy:
+    """Between gateways and Redis; what it does with what they say is its kind's."""
 
-    def __init__(self, server: Redis, share: float = 0.3):
-        self.server, self.share = server, share
-        self.spoiled = 0
-        self._random = random.Random(1)
+    def __init__(self, server: Redis):
+        self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
         self._sockets: list[socket.socket] = []
@@ -154,6 +151,17 @@ class SpoilingProxy:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+
+
+class SpoilingProxy(Proxy):
+    """Between a gateway and Redis: of the messages to its subscribers a share is lost, a share
+    doubled, and a share told after the next. Everything else passes."""
+
+    def __init__(self, server: Redis, share: float = 0.3):
+        self.share = share
+        self.spoiled = 0
+        self._random = random.Random(1)
+        super().__init__(server)
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -206,19 +214,16 @@ def _reply(stream) -> bytes:
     return line
 
 
-class LateProxy:
+class LateProxy(Proxy):
     """Between gateways and Redis: all that either says arrives `seconds` later, in order.
     `connected` holds when each connection was asked for, in monotonic seconds."""
 
     def __init__(self, server: Redis, seconds: float = 0.0):
-        self.server, self.seconds = server, seconds
+        self.seconds = seconds
         self.connected: list[float] = []
         self._reads = threading.Event()
         self._reads.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(server)
 
     @contextlib.contextmanager
     def unread(self):
@@ -231,11 +236,7 @@ class LateProxy:
 
     def close(self):
         self._reads.set()
-        self._listener.close()
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        super().close()
 
     def _accept(self):
         with contextlib.suppress(OSError):

@@ -97,18 +97,24 @@ def test_more_connections_than_wait_in_line_come_while_the_gateway_stands(start_
     gateway = start_gateway()
     with contextlib.ExitStack() as stack:
         with faults.stopped(gateway):
-            peers = []
-            for _ in range(count):
-                peer = stack.enter_context(socket.socket())
-                peer.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    peer.connect(gateway.address)
-                peers.append(peer)
+            peers = knock(gateway, count, stack)
         # Whom the kernel had no room for knocks again by itself, a second later or three.
         outcomes = collections.Counter(ask_all(peers, get("/polls/", "Connection: close"), 30))
     assert outcomes["200"] + outcomes["503"] + outcomes["refused"] == count, outcomes
     assert outcomes["200"] > 4_000
     assert gateway.get("/polls/").status_code == 200
+
+
+def knock(gateway, count: int, stack: contextlib.ExitStack) -> list[socket.socket]:
+    """So many connections that are begun at once, and closed with `stack`."""
+    peers = []
+    for _ in range(count):
+        peer = stack.enter_context(socket.socket())
+        peer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            peer.connect(gateway.address)
+        peers.append(peer)
+    return peers
 
 
 def ask_all(peers: list[socket.socket], question: bytes, seconds: float):

@@ -3,7 +3,6 @@ BAD_INPUT C17, C23, D37, H04, H09, H11 and H13."""
 
 import collections
 import contextlib
-import socket
 
 import pytest
 
@@ -11,7 +10,7 @@ import stores
 from gateway import eventually
 from onlookers import Onlookers
 from redis import Redis
-from test_accept_faults import ask_all
+from test_accept_faults import ask_all, knock
 from test_bad_compression import RSV1, deflated
 from test_faults import PATIENCE_MS, descriptors
 from test_relay import metric, wait_until_joined
@@ -164,15 +163,8 @@ def test_a_crowd_that_comes_at_once_is_let_in_and_nobody_who_is_in_is_lost(start
     handshake = upgrade(f"/ws/polls/{poll.id}/")
     with Onlookers(gateway) as onlookers, contextlib.ExitStack() as stack:
         onlookers.vote()
-        peers = []
-        for _ in range(count):
-            peer = stack.enter_context(socket.socket())
-            peer.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                peer.connect(gateway.address)
-            peers.append(peer)
         outcomes = collections.Counter()
-        for outcome in ask_all(peers, handshake, 30):
+        for outcome in ask_all(knock(gateway, count, stack), handshake, 30):
             outcomes[outcome] += 1
             if sum(outcomes.values()) % 500 == 0:
                 assert onlookers.vote() < PATIENCE_MS

@@ -6,27 +6,18 @@ import time
 
 import pytest
 
+import test_relay
 from follower import Follower
 from gateway import eventually
 from live import Viewer
-from postgres import server_fixture
 from redis import LateProxy
 from test_relay import everybody_agrees, metric, wait_until_joined
 from voting import Receipts, join, names_until, start_voters
 
 pytestmark = [pytest.mark.postgres, pytest.mark.takes(25)]
 
-server = server_fixture(fsync="off", max_connections="300")
-
-
-@pytest.fixture
-def database(server):
-    return server.create_database()
-
-
-@pytest.fixture
-def start_with(start_gateway, database):
-    return lambda url, *arguments: start_gateway("--redis", url, *arguments, store=database)
+# Fixtures.
+server, database, start_with = test_relay.server, test_relay.database, test_relay.start_with
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from events import EventStream
 from gateway import REPOSITORY, eventually, run_to_end
 from live import Viewer
 from postgres import server_fixture
-from redis import Redis
 from test_proxy_protocol import ballot, said, status
 
 pytestmark = pytest.mark.postgres
@@ -74,13 +73,6 @@ def test_two_services_in_one_process(database, start_gateway):
 
 
 # On one address
-
-
-@pytest.fixture
-def redis():
-    redis = Redis()
-    yield redis
-    redis.remove()
 
 
 @pytest.fixture
