@@ -87,8 +87,9 @@ def test_what_is_not_for_voters_is_published_on_this_machine_alone(name):
     assert not any(port.rpartition(":")[2] == "9090" for port in published)
 
 
-def test_what_the_monitoring_mounts_is_there_and_fits_together():
-    services = described("compose.yaml")["services"]
+@pytest.mark.parametrize("name", FILES)
+def test_what_the_monitoring_mounts_is_there_and_fits_together(name):
+    services = described(name)["services"]
     watching = {
         name: one for name, one in services.items() if "monitoring" in one.get("profiles", [])
     }
@@ -100,7 +101,11 @@ def test_what_the_monitoring_mounts_is_there_and_fits_together():
     (provider,) = described("grafana/provisioning.yaml")["providers"]
     assert any(target.startswith(provider["options"]["path"] + "/") for _, target in mounts)
     (job,) = described("prometheus/prometheus.yml")["scrape_configs"]
-    assert "gateway" in job["dns_sd_configs"][0]["names"]
+    assert gateways_of(name).keys() <= set(job["dns_sd_configs"][0]["names"])
+    volumes = {
+        mount.partition(":")[0] for one in services.values() for mount in one.get("volumes", [])
+    }
+    assert {volume for volume in volumes if volume[0] != "."} == described(name)["volumes"].keys()
 
 
 def test_the_balancer_of_the_compose_file_is_one(tmp_path):
