@@ -2,6 +2,7 @@
 itself ends with 0 whatever it finds."""
 
 import collections
+import datetime
 import json
 import shutil
 import subprocess
@@ -16,11 +17,19 @@ from gateway import Gateway, limits  # noqa: E402
 
 CORE = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 LIMITS = ["9.*"]
+PARAMETERS = [(section, n) for section, count in ((12, 5), (13, 7)) for n in range(1, count + 1)]
 # Of each set of parameters the smaller messages: with those of 128 KiB, a thousand in each case,
 # the suite's own compression takes an hour.
-COMPRESSION = [f"{section}.{n}.{size}"
-               for section, count in ((12, 5), (13, 7))
-               for n in range(1, count + 1) for size in range(1, 7)]  # fmt: skip
+COMPRESSION = [f"{section}.{n}.{size}" for section, n in PARAMETERS for size in range(1, 7)]
+# Of the larger ones some, other ones each day.
+LARGER = [f"{section}.{n}.{size}" for size in range(7, 19) for section, n in PARAMETERS]
+LARGER_A_DAY = 8
+
+
+def larger_today() -> list[str]:
+    first = datetime.date.today().toordinal() * LARGER_A_DAY % len(LARGER)
+    return LARGER[first : first + LARGER_A_DAY]
+
 
 # A close may be late, or of the other kind, where the suite says that both are allowed.
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
@@ -62,4 +71,5 @@ def main(build: Path, cases: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve(), sys.argv[2:] or CORE + LIMITS + COMPRESSION))
+    usual = CORE + LIMITS + COMPRESSION + larger_today()
+    sys.exit(main(Path(sys.argv[1]).resolve(), sys.argv[2:] or usual))
