@@ -7,41 +7,32 @@ enum {
     ROOM_STEPS = (1000 >> PS_WHEEL_MS_BITS) + 1, /* of the wheel: whoever just came keeps its place */
 };
 
-/* Plain HTTP of which nothing is under way: no whole request, no body, no answer. Half of a head is
- * nothing yet. */
-static bool is_spare(const ps_connection *connection) {
-    switch (connection->deadline_class) {
-    case PS_DEADLINE_HEAD:
+/* How long it is waited for in this class; 0 in those in which something is under way. */
+static uint32_t timeout_ms(const ps_loop *loop, uint8_t deadline_class) {
+    switch (deadline_class) {
+    case PS_DEADLINE_HEAD: /* half of a head is nothing yet */
+        return loop->settings.header_timeout_ms;
     case PS_DEADLINE_IDLE:
+        return loop->settings.idle_timeout_ms;
     case PS_DEADLINE_PROXY:
+        return loop->settings.proxy_timeout_ms;
     case PS_DEADLINE_TLS:
-        break;
+        return loop->settings.tls_timeout_ms;
     default:
-        return false;
+        return 0;
     }
-    enum { HELD = PS_FLAG_OPS | PS_FLAG_BLOCKED | PS_FLAG_DIRTY | PS_FLAG_LISTED };
-    return connection->state == PS_STATE_OPEN && connection->kind == PS_KIND_HTTP
-        && !(connection->flags & HELD) && !connection->outbox
-        && ps_http_unanswered(connection) == 0;
 }
 
-/* Steps since its deadline began: since its last answer, or the first byte of a head. */
-static int32_t steps_waited(const ps_loop *loop, const ps_connection *connection) {
-    uint32_t timeout_ms = loop->settings.idle_timeout_ms;
-    switch (connection->deadline_class) {
-    case PS_DEADLINE_HEAD:
-        timeout_ms = loop->settings.header_timeout_ms;
-        break;
-    case PS_DEADLINE_PROXY:
-        timeout_ms = loop->settings.proxy_timeout_ms;
-        break;
-    case PS_DEADLINE_TLS:
-        timeout_ms = loop->settings.tls_timeout_ms;
-        break;
-    default:
-        break;
+/* Of plain HTTP of which nothing is under way, no whole request, no body, no answer: steps since its
+ * last answer, or the first byte of a head. 0 of any other. */
+static int32_t steps_idle(const ps_loop *loop, const ps_connection *connection) {
+    enum { HELD = PS_FLAG_OPS | PS_FLAG_BLOCKED | PS_FLAG_DIRTY | PS_FLAG_LISTED };
+    uint32_t timeout = timeout_ms(loop, connection->deadline_class);
+    if (connection->state != PS_STATE_OPEN || connection->kind != PS_KIND_HTTP || timeout == 0
+        || connection->flags & HELD || connection->outbox || ps_http_unanswered(connection) > 0) {
+        return 0;
     }
-    uint32_t began = connection->due - (timeout_ms >> PS_WHEEL_MS_BITS) - 1;
+    uint32_t began = connection->due - (timeout >> PS_WHEEL_MS_BITS) - 1;
     return (int32_t)(loop->wheel.now - began);
 }
 
@@ -55,8 +46,9 @@ bool ps_connection_make_room(ps_loop *loop) {
         loop->room_cursor = (loop->room_cursor + 1) % capacity;
         ps_connection *connection = ps_slot_at(loop, loop->room_cursor);
         taken += connection->state != PS_STATE_FREE;
-        if (is_spare(connection) && steps_waited(loop, connection) >= most) {
-            most = steps_waited(loop, connection);
+        int32_t idle = steps_idle(loop, connection);
+        if (idle >= most) {
+            most = idle;
             longest = connection;
         }
     }

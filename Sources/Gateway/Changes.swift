@@ -9,28 +9,23 @@ struct ChangesUnderWay {
     static let limitPerPoll = 8
     static let limitPerAddress = 64
 
-    private var byPoll: [PollID: Int] = [:]
-    private var byAddress: [ClientAddress: Int] = [:]
+    private var byPoll = Counts<PollID>()
+    private var byAddress = Counts<ClientAddress>()
 
     /// - Parameter poll: nil for one that is to be created.
     /// - Returns: false where it would be more than its share.
     mutating func begin(_ poll: PollID?, _ address: ClientAddress) -> Bool {
-        guard byAddress[address, default: 0] < Self.limitPerAddress,
-            poll.map({ byPoll[$0, default: 0] < Self.limitPerPoll }) ?? true
+        guard byAddress[address] < Self.limitPerAddress,
+            poll.map({ byPoll[$0] < Self.limitPerPoll }) ?? true
         else { return false }
-        byAddress[address, default: 0] += 1
-        if let poll { byPoll[poll, default: 0] += 1 }
+        byAddress.add(address)
+        if let poll { byPoll.add(poll) }
         return true
     }
 
     mutating func end(_ poll: PollID?, _ address: ClientAddress) {
-        Self.takeOne(from: &byAddress, address)
-        if let poll { Self.takeOne(from: &byPoll, poll) }
-    }
-
-    private static func takeOne<Key>(from counts: inout [Key: Int], _ key: Key) {
-        let count = counts[key, default: 0]
-        counts[key] = count > 1 ? count - 1 : nil
+        byAddress.remove(address)
+        if let poll { byPoll.remove(poll) }
     }
 }
 

@@ -227,7 +227,7 @@ extension Gateway: LoopHandler {
             then(ballot.outcome)
             if isAnnounced { announce(ballot) }
         case .socketVote(let vote):
-            settle(vote, with: ballot.outcome)
+            settle(vote, ballot)
             if vote.board.poll.results == .afterVote { announce(ballot) }
         case .announcement:
             announce(ballot)

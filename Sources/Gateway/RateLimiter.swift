@@ -117,20 +117,25 @@ extension Rate {
 final class AddressCounts: @unchecked Sendable {
     private let monitor = Monitor()
     // Under `monitor`; an address for each live connection at most.
-    private var counts: [ClientAddress: Int] = [:]
+    private var counts = Counts<ClientAddress>()
 
-    func count(of address: ClientAddress) -> Int {
-        monitor.withLock { counts[address, default: 0] }
-    }
+    func count(of address: ClientAddress) -> Int { monitor.withLock { counts[address] } }
 
-    func add(_ address: ClientAddress) {
-        monitor.withLock { counts[address, default: 0] += 1 }
-    }
+    func add(_ address: ClientAddress) { monitor.withLock { counts.add(address) } }
 
-    func remove(_ address: ClientAddress) {
-        monitor.withLock {
-            guard let count = counts[address] else { return }
-            counts[address] = count > 1 ? count - 1 : nil
-        }
+    func remove(_ address: ClientAddress) { monitor.withLock { counts.remove(address) } }
+}
+
+/// How often each is there; what is not there takes no room.
+struct Counts<Key: Hashable> {
+    private var counts: [Key: Int] = [:]
+
+    subscript(key: Key) -> Int { counts[key, default: 0] }
+
+    mutating func add(_ key: Key) { counts[key, default: 0] += 1 }
+
+    mutating func remove(_ key: Key) {
+        let count = self[key]
+        counts[key] = count > 1 ? count - 1 : nil
     }
 }

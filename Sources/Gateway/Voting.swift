@@ -37,7 +37,6 @@ struct SocketVote {
     /// JSON, as it was sent.
     let reference: String?
     let board: Board
-    let key: BallotKey
     let choices: Choices
 }
 
@@ -53,12 +52,12 @@ extension Gateway {
             case .admitted(let ballot, let board):
                 let waiter = WaitingTable.Waiter.ballot(
                     isAnnounced: board.poll.results == .afterVote,
-                    then: { [unowned self] outcome in
+                    then: { [unowned self, key = ballot.key, choices = ballot.choices] outcome in
                         guard outcome == .rejected(.pollClosed) else {
                             statistics.count(outcome: outcome)
                             return then(outcome, board)
                         }
-                        lookForLate(ballot.key, ballot.choices, in: board) { [statistics] in
+                        lookForLate(key, choices, in: board) { [statistics] in
                             statistics.count(outcome: $0)
                             then($0, board)
                         }
@@ -105,12 +104,11 @@ extension Gateway {
                 answer(
                     SocketVote(
                         connection: connection, reference: reference, board: board,
-                        key: ballotKey(vote.voter, board.id), choices: choices(of: vote, in: board)!
-                    ),
+                        choices: choices(of: vote, in: board)!),
                     with: outcome)
             case .admitted(let ballot, let board):
                 let pending = SocketVote(
-                    connection: connection, reference: reference, board: board, key: ballot.key,
+                    connection: connection, reference: reference, board: board,
                     choices: ballot.choices)
                 if !enqueue(ballot, of: vote, .socketVote(pending)) {
                     statistics.count(.overloaded)
@@ -121,9 +119,11 @@ extension Gateway {
     }
 
     /// The ledger's answer to a vote of a WebSocket.
-    func settle(_ vote: SocketVote, with outcome: BallotOutcome) {
-        guard outcome == .rejected(.pollClosed) else { return answer(vote, with: outcome) }
-        lookForLate(vote.key, vote.choices, in: vote.board) { [unowned self] in
+    func settle(_ vote: SocketVote, _ ballot: SettledBallot) {
+        guard ballot.outcome == .rejected(.pollClosed) else {
+            return answer(vote, with: ballot.outcome)
+        }
+        lookForLate(ballot.key, vote.choices, in: vote.board) { [unowned self] in
             answer(vote, with: $0)
         }
     }

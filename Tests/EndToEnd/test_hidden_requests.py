@@ -3,21 +3,15 @@ never the next request, and who was refused is heard no more. BAD_INPUT A51, and
 
 import pytest
 
+import test_bad_http
 from wire import Wire, ballot, get, request, text, upgrade
 
 # The store makes no difference.
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(scope="module")
-def gateway(reached_both_ways):
-    return reached_both_ways
-
-
-@pytest.fixture(scope="module")
-def target(gateway):
-    """The poll that the hidden votes are for."""
-    return gateway.create_poll()
+# Fixtures.
+gateway, target = test_bad_http.gateway, test_bad_http.target
 
 
 # With what each is answered; 503 is for streams and audits that others are pipelined around.
